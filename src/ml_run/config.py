@@ -1,0 +1,165 @@
+"""`ml_config.yaml` as frozen pydantic types. (loader to be written: see docs/architecture.md)"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml_run.results import Severity
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Threshold = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys refused, NaN and infinity refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class DataConfig(Section):
+    """Where the labelled rows are and how to read them."""
+
+    train_path: str
+    """Training split: jsonl, csv, tsv or parquet, also .gz, or hf://dataset[/config]."""
+    val_path: str | None = None
+    """Validation split; left out: taken from the training file by content hash."""
+    test_path: str | None = None
+    """Test split, used once, for the verdict; left out: taken from the training file by content hash."""
+    text_field: str | tuple[str, ...] | None = None
+    """Field that holds the text, or a list of fields joined by a blank; default `text`."""
+    label_field: str | None = None
+    """Field that holds the label; default `label`."""
+    group_field: str | None = None
+    """Field of the source, speaker or document: a group is never divided between splits."""
+    label_map: dict[str, str] = {}
+    """Explicit mapping of labels, e.g. north: Northern. Nothing is ever mapped by guess."""
+    language: str | None = None
+    """Language profile to use, e.g. so; left out: recognised from the text."""
+    leaks: Literal["drop", "keep", "error"] = "drop"
+    """What to do with training rows that have a copy in val or test."""
+    val_share: Share = 0.15
+    """Share of rows for validation where no val_path is given."""
+    test_share: Share = 0.2
+    """Share of rows for the test where no test_path is given."""
+    revision: str | None = None
+    """Commit of a hub data set."""
+    checks: dict[str, Severity | Literal["off"]] = {}
+    """Severity of single data checks, by rule name."""
+
+
+class ModelConfig(Section):
+    """Which model to fine-tune."""
+
+    name: str
+    """Hub id, local folder, scratch:tiny or scratch:small."""
+    num_labels: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Number of classes; checked against the data; left out: taken from the data."""
+    max_length: Annotated[int, Field(ge=8, le=8192)] = 512
+    """Tokens of a text that the model reads."""
+    revision: str | None = None
+    """Commit of a hub model; give the full hash to be sure of what you get."""
+
+
+class TrainingConfig(Section):
+    """How to fine-tune."""
+
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
+    """Rows a training step."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-5
+    """Peak learning rate of AdamW."""
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Passes over the training split, at most."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    """Seed of every random choice."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """AdamW weight decay."""
+    warmup_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of all steps over which the learning rate rises."""
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradients are clipped to this norm."""
+    gradient_accumulation_steps: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Batches whose gradients are summed before a step."""
+    early_stopping_patience: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Epochs without a better validation macro-F1 after which training stops; 0: never."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: weight the loss of each class by the inverse of its share."""
+
+
+class GateConfig(Section):
+    """What the candidate must reach, beyond deployment.min_accuracy and min_f1."""
+
+    decide_on: Literal["point", "lower_bound"] = "point"
+    """point: the value decides; lower_bound: the lower end of its 95 % interval decides."""
+    min_class_f1: Threshold | None = None
+    """F1 that every class must reach."""
+    min_class_recall: Threshold | None = None
+    """Recall that every class must reach."""
+    min_support: Annotated[int, Field(ge=1)] = 30
+    """Test rows of a class below which its criteria are INCONCLUSIVE."""
+    max_regression: Threshold | None = None
+    """How much lower than production's the macro-F1 may be, judged on the same rows."""
+    min_improvement: Threshold | None = None
+    """How much higher than production's the macro-F1 must be, judged on the same rows."""
+    must_beat_baseline: bool = False
+    """The macro-F1 must be higher than that of every baseline, beyond chance."""
+    max_ece: Threshold | None = None
+    """Expected calibration error allowed."""
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    """95th percentile of the time to score one text, in milliseconds."""
+
+
+class DeploymentConfig(Section):
+    """When and whether to deploy."""
+
+    auto_deploy: bool = False
+    """true: deploy when the verdict is PASS; false: wait for `ml-run deploy`."""
+    min_accuracy: Threshold | None = None
+    """Accuracy on the test split that a PASS needs."""
+    min_f1: Threshold | None = None
+    """Macro-F1 on the test split that a PASS needs."""
+    first_deploy: Literal["value_criteria", "manual", "forbid"] = "value_criteria"
+    """While there is no production model: judge by the values alone, wait for `ml-run deploy`, or never deploy."""
+
+
+class TrackingConfig(Section):
+    """Where runs are recorded."""
+
+    uri: str | None = None
+    """MLflow tracking URI; default: MLFLOW_TRACKING_URI, else sqlite:///experiments/mlflow.db."""
+    experiment: str | None = None
+    """MLflow experiment; default: the project folder's name."""
+
+
+class RegistryConfig(Section):
+    """How the model is registered."""
+
+    name: str | None = None
+    """Registered model name; default: the project folder's name."""
+
+
+class ReportsConfig(Section):
+    """Where the copy of the report goes."""
+
+    path: str = ".claude/reports"
+    """Folder of the reports and of `_registry.md`, relative to the project folder."""
+
+
+class Config(Section):
+    """The whole of `ml_config.yaml`."""
+
+    data: DataConfig
+    model: ModelConfig
+    training: TrainingConfig = TrainingConfig()
+    gate: GateConfig = GateConfig()
+    deployment: DeploymentConfig = DeploymentConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    registry: RegistryConfig = RegistryConfig()
+    reports: ReportsConfig = ReportsConfig()
+
+
+def project_path(base: Path, value: str) -> Path:
+    """`value` as an absolute path, relative ones taken from `base`."""
+    return (base / value).resolve()

@@ -1,0 +1,120 @@
+"""What happens in a run, told through `logging`: one call reaches the terminal, `run.log` and `events.jsonl`.
+
+Stages call `emit`; who listens is not their business. `recording` attaches the two files of an experiment.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger("ml_run")
+_CONTROL = {code: f"\\x{code:02x}" for code in [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]}
+
+
+def emit(event: str, message: str, *, level: int = logging.INFO, **data: Any) -> None:
+    """Tell that `event` happened.
+
+    Args:
+        event: its kind, e.g. `stage_started`, `progress`, `metrics`, `verdict`, `warning`.
+        message: one line for people.
+        level: `logging` level; DEBUG stays out of the terminal.
+        data: JSON-able facts for machines; they become the fields of the line in `events.jsonl`.
+    """
+    logger.log(level, "%s", message, extra={"event": event, "data": data})
+
+
+def utc_now() -> str:
+    """The time in UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def one_line(text: str) -> str:
+    """`text` with control characters and line breaks written out, so that a log line stays one line."""
+    return text.translate(_CONTROL)
+
+
+class JournalHandler(logging.Handler):
+    """Appends events to `events.jsonl`: one object a line, each written by one call.
+
+    Lines carry `seq` (goes on after a resume; the order when clocks jump), `time` (UTC), `elapsed` (seconds since this
+    process began to record, monotonic), `event`, `message` and the event's own fields.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._seq, cut = _last_line(path)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self._start = time.monotonic()
+        if cut:
+            os.write(self._file, b"\n")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        try:
+            self._seq += 1
+            line = {
+                "seq": self._seq,
+                "time": utc_now(),
+                "elapsed": round(time.monotonic() - self._start, 3),
+                "event": getattr(record, "event", "log"),
+                "level": record.levelname.lower(),
+                "message": record.getMessage(),
+                **getattr(record, "data", {}),
+            }
+            text = json.dumps(line, ensure_ascii=False, default=str) + "\n"
+            os.write(self._file, text.encode("utf-8", "backslashreplace"))
+        except Exception:  # noqa: BLE001 -- a log line must never end a run
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Flush to disk and close."""
+        os.fsync(self._file)
+        os.close(self._file)
+        super().close()
+
+
+def _last_line(path: Path) -> tuple[int, bool]:
+    """Return the last sequence number in the journal, and whether its last line was cut by a crash."""
+    if not path.exists():
+        return 0, False
+    content = path.read_bytes()
+    numbers = [0]
+    for line in content.splitlines():
+        try:
+            numbers.append(int(json.loads(line)["seq"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return max(numbers), bool(content) and not content.endswith(b"\n")
+
+
+class _LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = one_line(record.getMessage())
+        return f"{utc_now()} {record.levelname:<7} {text}"
+
+
+@contextmanager
+def recording(logs: Path) -> Iterator[None]:
+    """Write events to `events.jsonl` and `run.log` in the folder `logs` within the block.
+
+    Progress goes to the journal only; `run.log` is for people to read afterwards.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    journal = JournalHandler(logs / "events.jsonl")
+    human = logging.FileHandler(logs / "run.log", encoding="utf-8", errors="backslashreplace")
+    human.setFormatter(_LineFormatter())
+    human.addFilter(lambda record: getattr(record, "event", "log") not in {"progress", "metrics"})
+    for handler in (journal, human):
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in (journal, human):
+            logger.removeHandler(handler)
+            handler.close()

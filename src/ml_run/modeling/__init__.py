@@ -1,0 +1,1 @@
+"""What the train stage needs: baselines, from-scratch models, checkpoints, scoring."""

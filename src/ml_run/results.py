@@ -1,0 +1,394 @@
+"""The vocabulary: the frozen records handed from stage to stage.
+
+No logic beyond small questions a record can answer about itself, and no import from the rest of the package, so every
+other file may depend on this one. Undefined numbers are `None`, never NaN: NaN compares false with everything and
+would turn "unknown" into "not below the threshold".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+Severity = Literal["error", "warning", "info"]
+Readiness = Literal["ready", "ready with warnings", "not ready"]
+VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+Direction = Literal[">=", "<="]
+StageName = Literal["data", "train", "evaluate", "gate", "deploy", "registry"]
+STAGES: tuple[StageName, ...] = ("data", "train", "evaluate", "gate", "deploy", "registry")
+SPLITS = ("train", "val", "test")
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+"""A finite number, or None where it is undefined; NaN and infinities become None on the way in."""
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and refusing fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+class Example(Record):
+    """One place where a finding was seen."""
+
+    file: str
+    """The file as the user named it."""
+    line: int | None = None
+    """1-based physical line (row number for parquet), None when the finding is about the file."""
+    text: str = ""
+    """The start of the text there, at most 120 characters; empty when it would tell nothing."""
+    label: str | None = None
+
+
+class Finding(Record):
+    """One thing a data check saw."""
+
+    rule: str
+    """Stable name of the rule, e.g. `leak_exact`."""
+    severity: Severity
+    message: str
+    """What was seen, in one sentence, with its numbers."""
+    count: int
+    """Rows (or files) concerned."""
+    share: Number = None
+    """`count` as a share of the rows looked at, 0-1."""
+    examples: tuple[Example, ...] = ()
+    """At most 20."""
+    remedy: str
+    """What to do about it."""
+
+
+class Lengths(Record):
+    """Distribution of one length over the rows of a split."""
+
+    minimum: float
+    median: float
+    mean: float
+    p95: float
+    maximum: float
+
+
+class SplitSummary(Record):
+    """What one prepared split holds."""
+
+    name: str
+    source: str
+    """The file or data set it came from, as the user named it."""
+    rows: int
+    """Rows kept."""
+    rejected: int
+    """Rows left out; each is in `rejected.jsonl` with its reason."""
+    classes: dict[str, int]
+    """Rows of each label, every label of the run present (0 where absent)."""
+    characters: Lengths
+    words: Lengths
+    fingerprint: str
+    """SHA-256 over the kept rows (text and label, in order)."""
+
+
+class Advice(Record):
+    """One piece of the language profile's guidance that applies to what was measured."""
+
+    topic: str
+    text: str
+    source: str
+    dated: str
+    """When the guidance was written or checked, YYYY-MM."""
+
+
+class LanguageGuess(Record):
+    """Which language profile applies and how it was chosen."""
+
+    code: str
+    """ISO 639-1 code where there is one, e.g. `so`."""
+    name: str
+    how: Literal["configured", "recognised"]
+    evidence: str
+
+
+class PreparedData(Record):
+    """The data stage's answer. The rows are in `data/{train,val,test}.parquet` of the experiment."""
+
+    labels: tuple[str, ...]
+    """All labels, in the order of their ids."""
+    splits: dict[str, SplitSummary]
+    text_fields: tuple[str, ...]
+    label_field: str
+    findings: tuple[Finding, ...]
+    readiness: Readiness
+    fingerprint: str
+    """SHA-256 over the three splits: names the data of this run."""
+    language: LanguageGuess | None = None
+    advice: tuple[Advice, ...] = ()
+    synthetic: bool = False
+    """True when a source file says of itself that it is SYNTHETIC; carried into every report and model card."""
+
+
+# --- train ----------------------------------------------------------------------------------------------------------
+
+
+class EpochScores(Record):
+    """One row of the training curve."""
+
+    epoch: float
+    step: int
+    train_loss: Number
+    val_loss: Number
+    val_macro_f1: Number
+    val_accuracy: Number
+
+
+class TrainedModel(Record):
+    """The candidate. Its folder is `model/` of the experiment and loads with plain transformers."""
+
+    base: str
+    """`model.name` of the config."""
+    base_revision: str | None
+    """Commit of a hub model, or SHA-256 of a local folder's weights; None for a model trained from scratch."""
+    labels: tuple[str, ...]
+    max_length: int
+    parameters: int
+    digest: str
+    """`files.folder_digest` of the model folder."""
+    best_epoch: float
+    best_val_macro_f1: Number
+    global_step: int
+    max_steps: int
+    stopped_early: bool
+    curve: tuple[EpochScores, ...]
+    class_weights: tuple[float, ...] | None
+    seed: int
+    device: str
+    seconds: float
+    """Wall time of training, summed over resumes."""
+    peak_memory_mb: Number
+    synthetic: bool = False
+
+
+# --- evaluate -------------------------------------------------------------------------------------------------------
+
+
+class Estimate(Record):
+    """A number from a sample, with its 95 % interval."""
+
+    value: Number
+    low: Number = None
+    high: Number = None
+
+
+class ClassScores(Record):
+    """Scores of one class on the test split."""
+
+    label: str
+    support: int
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+class ModelScores(Record):
+    """All scores of one model on one set of rows."""
+
+    name: str
+    """`candidate`, `majority`, `linear` or `production`."""
+    n: int
+    accuracy: Estimate
+    macro_f1: Estimate
+    weighted_f1: Estimate
+    log_loss: Number
+    ece: Number
+    """Expected calibration error, 15 equal-width bins of confidence."""
+    classes: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows: true label, columns: predicted label, in the order of the labels."""
+
+
+class Comparison(Record):
+    """Candidate minus another model, on the same rows."""
+
+    against: str
+    n: int
+    excluded: int
+    """Test rows left out because the other model was trained on them."""
+    macro_f1_difference: Estimate
+    accuracy_difference: Estimate
+    note: str = ""
+    """Why a difference is missing, when it is."""
+
+
+class Evaluation(Record):
+    """The evaluate stage's answer, on the test split only."""
+
+    labels: tuple[str, ...]
+    n: int
+    candidate: ModelScores
+    baselines: tuple[ModelScores, ...]
+    production: ModelScores | None
+    production_version: str | None
+    """Version that was production when the candidate was compared with it; promotion is refused if it changed."""
+    comparisons: tuple[Comparison, ...]
+    latency_ms_p50: Number
+    latency_ms_p95: Number
+    """Time to score one text, measured on this machine over up to 50 test rows."""
+
+
+# --- gate -----------------------------------------------------------------------------------------------------------
+
+
+class CriterionResult(Record):
+    """One line of the gate."""
+
+    name: str
+    """The config key, e.g. `min_accuracy`; per-class criteria add the label: `min_class_f1[Northern]`."""
+    metric: str
+    direction: Direction
+    threshold: float
+    value: Number
+    low: Number
+    high: Number
+    n: int
+    verdict: VerdictWord
+    reason: str
+    straddles: bool
+    """The interval holds the threshold: another test set of this size could decide otherwise."""
+    rows_to_settle: int | None = None
+    """Test rows after which the interval should no longer hold the threshold, at the value seen; None if unknowable."""
+
+
+class Verdict(Record):
+    """The gate's answer."""
+
+    overall: VerdictWord
+    reason: str
+    decide_on: Literal["point", "lower_bound"]
+    criteria: tuple[CriterionResult, ...]
+
+
+# --- deploy, registry -----------------------------------------------------------------------------------------------
+
+
+class Verification(Record):
+    """The exported model was loaded in a fresh offline process and compared with the trained one."""
+
+    rows: int
+    largest_difference: float
+    """Largest absolute difference of any logit."""
+    same_labels: bool
+    seconds: float
+
+
+class Deployment(Record):
+    """What was done with the candidate; written to `deployment.json` with the verdict."""
+
+    action: Literal["deployed", "awaiting", "stopped", "failed"]
+    reason: str
+    version: str | None = None
+    """Version of the registered model; None when none was registered."""
+    folder: str | None = None
+    """The served copy, relative to the project folder."""
+    previous: str | None = None
+    """The version that was production before."""
+    verification: Verification | None = None
+    override: str | None = None
+    """The reason a person gave for deploying a model that did not pass."""
+    next_step: str = ""
+    """The command that goes on from here."""
+
+
+class Registration(Record):
+    """What the tracking store and registry know of the run."""
+
+    status: Literal["sent", "pending"]
+    tracking_uri: str
+    """With any password masked."""
+    model_name: str
+    run_id: str | None = None
+    version: str | None = None
+    aliases: tuple[str, ...] = ()
+    reason: str = ""
+    """Why something is still to be sent."""
+
+
+# --- the run --------------------------------------------------------------------------------------------------------
+
+
+class StageRecord(Record):
+    """How one stage of a run ended."""
+
+    status: Literal["running", "finished", "failed", "interrupted"]
+    started: str
+    seconds: float | None = None
+    inputs: str = ""
+    """SHA-256 of all that the stage's result depends on."""
+    outputs: dict[str, str] = {}
+    """SHA-256 of each output file, by its path in the experiment folder."""
+    message: str = ""
+
+
+class RunRecord(Record):
+    """`run.json`: the identity and state of a run."""
+
+    id: str
+    name: str
+    status: Literal["running", "finished", "failed", "interrupted"]
+    created: str
+    """UTC, ISO 8601."""
+    command: str
+    config_path: str
+    overrides: tuple[str, ...] = ()
+    """The `--set` values the run was started with, secrets masked."""
+    until: StageName = "registry"
+    stages: dict[str, StageRecord] = {}
+    versions: dict[str, str] = {}
+    git_commit: str | None = None
+    host: dict[str, str] = {}
+    exit_code: int | None = None
+
+
+class RunError(Record):
+    """Why a run ended without a verdict."""
+
+    found: str
+    where: str
+    remedy: str
+    stage: str | None
+    kind: str = ""
+
+
+class RunResult(Record):
+    """`result.json`, the same object that `--json` prints."""
+
+    id: str
+    name: str
+    status: Literal["finished", "failed", "interrupted"]
+    exit_code: int
+    folder: str
+    readiness: Readiness | None = None
+    findings: dict[str, int] = {}
+    """Number of findings of each severity."""
+    verdict: VerdictWord | None = None
+    reason: str = ""
+    criteria: tuple[CriterionResult, ...] = ()
+    scores: dict[str, dict[str, Estimate]] = {}
+    """By model (candidate, baselines, production), then metric."""
+    n_test: int | None = None
+    deployment: Deployment | None = None
+    registration: Registration | None = None
+    report: str | None = None
+    """Path of `report.html`, relative to the project folder."""
+    stages: dict[str, str] = {}
+    """Status of each stage walked."""
+    seconds: float = 0.0
+    error: RunError | None = None
+    next_step: str = ""
+    synthetic: bool = False

@@ -1,0 +1,63 @@
+"""The rows of a prepared split, as the data stage writes and every later stage reads them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_run import files
+
+
+@dataclass(frozen=True)
+class SplitRows:
+    """The rows of one split; all lists have the same length, in the order of the source file."""
+
+    texts: list[str]
+    labels: list[str]
+    label_ids: list[int]
+    """Index of each label in `PreparedData.labels`."""
+    hashes: list[str]
+    """SHA-256 (first 32 hexadecimal digits) of the normalised text: equal for rows that say the same."""
+    files: list[str]
+    """The file of each row as the user named it."""
+    lines: list[int]
+    """Its 1-based physical line there (row number for parquet and hub data sets)."""
+    groups: list[str | None]
+    """Value of `data.group_field`, None without one."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def write_split(path: Path, rows: SplitRows) -> None:
+    """Write `rows` to a parquet file, atomically."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(
+        {
+            "text": pa.array(rows.texts, pa.string()),
+            "label": pa.array(rows.labels, pa.string()),
+            "label_id": pa.array(rows.label_ids, pa.int32()),
+            "row_hash": pa.array(rows.hashes, pa.string()),
+            "file": pa.array(rows.files, pa.string()),
+            "line": pa.array(rows.lines, pa.int64()),
+            "group": pa.array(rows.groups, pa.string()),
+        }
+    )
+    with files.atomic_path(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_split(path: Path) -> SplitRows:
+    """Read what `write_split` wrote."""
+    import pyarrow.parquet as pq
+
+    columns = pq.read_table(path).to_pydict()
+    return SplitRows(
+        texts=columns["text"],
+        labels=columns["label"],
+        label_ids=columns["label_id"],
+        hashes=columns["row_hash"],
+        files=columns["file"],
+        lines=columns["line"],
+        groups=columns["group"],
+    )
