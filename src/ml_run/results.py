@@ -240,6 +240,8 @@ class Evaluation(Record):
     latency_ms_p50: Number
     latency_ms_p95: Number
     """Time to score one text, measured on this machine over up to 50 test rows."""
+    candidate_without_leaks: ModelScores | None = None
+    """With `data.leaks: keep`: the scores on the test rows that have no copy in train."""
 
 
 # --- gate -----------------------------------------------------------------------------------------------------------

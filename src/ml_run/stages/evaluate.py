@@ -1,0 +1,283 @@
+"""The evaluate stage: the candidate, the baselines and production on the same test rows, scored now."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_run import files, statistics
+from ml_run.errors import MlRunError
+from ml_run.events import emit
+from ml_run.results import ClassScores, Comparison, Estimate, Evaluation, ModelScores
+from ml_run.splits import SplitRows, read_split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_run.config import Config
+    from ml_run.deployments import ProductionModel
+    from ml_run.experiment import Experiment
+    from ml_run.modeling.scoring import Scorer
+    from ml_run.results import PreparedData, TrainedModel
+
+LATENCY_ROWS = 50
+FEWEST_COMPARED = 50
+"""Rows below which a difference between two models says nothing (reliability.md, 3b)."""
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    """What one model says of the test rows."""
+
+    name: str
+    ids: NDArray[np.int64]
+    """[n]; an id of k or more is a label this run does not know."""
+    probabilities: NDArray[np.float64] | None = None
+    """[n, k], for models that give them."""
+
+
+def evaluate_model(
+    config: Config,
+    experiment: Experiment,
+    data: PreparedData,
+    model: TrainedModel,
+    production: ProductionModel | None,
+) -> Evaluation:
+    """Score the candidate on the test split, beside the baselines and the production model.
+
+    Writes `evaluation/predictions.parquet`, one row a test row.
+
+    Args:
+        config: the run's config.
+        experiment: holds the prepared splits and the sealed model.
+        data: the data stage's answer.
+        model: the train stage's answer.
+        production: what the alias `production` points at now, or None.
+    """
+    from ml_run.modeling.scoring import load_scorer
+
+    train, test = read_split(experiment.split("train")), read_split(experiment.split("test"))
+    scorer = load_scorer(experiment.model)
+    candidate = _predict(scorer, "candidate", test, data.labels)
+    _write_predictions(experiment, test, candidate, data.labels)
+    others = [*_baselines(train, test, config.training.seed), *_production(production, test, data.labels)]
+    seed = int(files.hash_value([data.fingerprint, model.digest])[:8], 16)
+    scores = {p.name: _scores(p, test.label_ids, data.labels, seed) for p in [candidate, *others]}
+    excluded = _known_to(production, test)
+    p50, p95 = _latency(scorer, test.texts)
+    return Evaluation(
+        labels=data.labels,
+        n=len(test),
+        candidate=scores["candidate"],
+        baselines=tuple(scores[name] for name in ("majority", "linear")),
+        production=scores.get("production"),
+        production_version=production.version if production else None,
+        comparisons=tuple(_compare(candidate, o, test, len(data.labels), excluded, seed) for o in others),
+        latency_ms_p50=p50,
+        latency_ms_p95=p95,
+        candidate_without_leaks=_without_leaks(config, candidate, train, test, data.labels, seed),
+    )
+
+
+# --- predictions ----------------------------------------------------------------------------------------------------
+
+
+def _predict(scorer: Scorer, name: str, test: SplitRows, labels: tuple[str, ...]) -> _Predictions:
+    """Score the rows; the model's labels are matched with the run's by name, never by position."""
+    import numpy as np
+
+    def progress(done: int, total: int) -> None:
+        emit("progress", f"scoring {name}", stage="evaluate", done=done, total=total)
+
+    probabilities = scorer.probabilities(test.texts, progress=progress).astype(np.float64)
+    position = {label: number for number, label in enumerate(labels)}
+    to_run = np.array([position.get(label, len(labels)) for label in scorer.labels])
+    ids = to_run[probabilities.argmax(1)] if len(test) else np.zeros(0, np.int64)
+    same = set(scorer.labels) == set(labels)
+    ordered = probabilities[:, [scorer.labels.index(label) for label in labels]] if same else None
+    return _Predictions(name, ids, ordered)
+
+
+def _baselines(train: SplitRows, test: SplitRows, seed: int) -> list[_Predictions]:
+    from ml_run.modeling.baselines import linear_predictions, majority_predictions
+
+    emit("progress", "training the baselines", stage="evaluate", done=0, total=2)
+    return [
+        _Predictions("majority", majority_predictions(train.label_ids, len(test))),
+        _Predictions("linear", linear_predictions(train.texts, train.label_ids, test.texts, seed=seed)),
+    ]
+
+
+def _production(
+    production: ProductionModel | None, test: SplitRows, labels: tuple[str, ...]
+) -> list[_Predictions]:
+    from ml_run.modeling.scoring import load_scorer
+
+    if production is None:
+        return []
+    try:
+        return [_predict(load_scorer(production.folder), "production", test, labels)]
+    except (MlRunError, OSError, ValueError) as error:
+        # The candidate can still be judged on its own; criteria against production become INCONCLUSIVE.
+        emit("warning", f"production version {production.version} cannot be scored: {error}")
+        return []
+
+
+def _write_predictions(
+    experiment: Experiment, test: SplitRows, candidate: _Predictions, labels: tuple[str, ...]
+) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    assert candidate.probabilities is not None, "the candidate was trained on these labels"
+    columns = {
+        "row": np.arange(len(test)),
+        "file": test.files,
+        "line": test.lines,
+        "text": test.texts,
+        "label": test.labels,
+        "predicted": [labels[i] for i in candidate.ids],
+        "correct": candidate.ids == np.asarray(test.label_ids),
+        "confidence": candidate.probabilities.max(1),
+        "characters": [len(text) for text in test.texts],
+        "row_hash": test.hashes,
+    }
+    columns |= {f"p_{label}": candidate.probabilities[:, i] for i, label in enumerate(labels)}
+    with files.atomic_path(experiment.predictions) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+
+
+# --- scores ---------------------------------------------------------------------------------------------------------
+
+
+def _scores(
+    predictions: _Predictions, true: Sequence[int], labels: tuple[str, ...], seed: int
+) -> ModelScores:
+    from ml_run.modeling.metric_modules import LabelScores, ProbabilityScores, compute
+
+    with tempfile.TemporaryDirectory() as name:
+        cache, k = Path(name), len(labels)
+        points = compute(LabelScores, cache, predictions=predictions.ids, references=true, labels=k)
+        soft = {"log_loss": None, "ece": None}
+        if predictions.probabilities is not None:
+            soft = compute(
+                ProbabilityScores, cache, predictions=predictions.probabilities.tolist(), references=true
+            )
+    matrix = statistics.confusion_matrix(true, predictions.ids, k)
+    macro, weighted, by_class = statistics.f1_intervals(matrix, seed=seed)
+    return ModelScores(
+        name=predictions.name,
+        n=len(true),
+        accuracy=statistics.wilson(int(matrix.diagonal().sum()), len(true)),
+        macro_f1=macro,
+        weighted_f1=weighted,
+        log_loss=soft["log_loss"],
+        ece=soft["ece"],
+        classes=tuple(_class_scores(labels, c, points, by_class[c]) for c in range(k)),
+        confusion=tuple(tuple(row[:k]) for row in points["confusion"][:k]),
+    )
+
+
+def _class_scores(
+    labels: tuple[str, ...], number: int, points: dict[str, list[float]], f1: Estimate
+) -> ClassScores:
+    support = int(points["support"][number])
+    hits = points["confusion"][number][number]  # type: ignore[index]
+    predicted = sum(row[number] for row in points["confusion"])  # type: ignore[index]
+    return ClassScores(
+        label=labels[number],
+        support=support,
+        precision=statistics.wilson(hits, predicted),
+        recall=statistics.wilson(hits, support),
+        f1=f1,
+    )
+
+
+def _without_leaks(
+    config: Config,
+    candidate: _Predictions,
+    train: SplitRows,
+    test: SplitRows,
+    labels: tuple[str, ...],
+    seed: int,
+) -> ModelScores | None:
+    """With `data.leaks: keep`, the scores on the test rows that have no copy in train."""
+    import numpy as np
+
+    known = set(train.hashes)
+    clean = np.array([row not in known for row in test.hashes], bool)
+    if config.data.leaks != "keep" or clean.all() or not clean.any():
+        return None
+    return _scores(_subset(candidate, clean), list(np.asarray(test.label_ids)[clean]), labels, seed)
+
+
+def _subset(predictions: _Predictions, rows: NDArray[np.bool_]) -> _Predictions:
+    soft = predictions.probabilities
+    return _Predictions(predictions.name, predictions.ids[rows], None if soft is None else soft[rows])
+
+
+# --- comparisons ----------------------------------------------------------------------------------------------------
+
+
+def _known_to(production: ProductionModel | None, test: SplitRows) -> NDArray[np.bool_]:
+    """Which test rows the production model was trained on; all False without a list of them."""
+    import numpy as np
+
+    path = production.folder / "train_rows.txt" if production else None
+    if path is None or not path.is_file():
+        return np.zeros(len(test), bool)
+    trained_on = set(path.read_text("utf-8").split())
+    return np.array([row in trained_on for row in test.hashes], bool)
+
+
+def _compare(
+    candidate: _Predictions,
+    other: _Predictions,
+    test: SplitRows,
+    k: int,
+    known_to_production: NDArray[np.bool_],
+    seed: int,
+) -> Comparison:
+    import numpy as np
+
+    rows = ~known_to_production if other.name == "production" else np.ones(len(test), bool)
+    n, excluded = int(rows.sum()), int((~rows).sum())
+    if n < FEWEST_COMPARED:
+        left_out = f"; {excluded} were left out because production was trained on them" if excluded else ""
+        note = f"{n} test rows are too few to compare two models, {FEWEST_COMPARED} are needed{left_out}"
+        nothing = Estimate(value=None)
+        return Comparison(
+            against=other.name, n=n, excluded=excluded, macro_f1_difference=nothing, accuracy_difference=nothing,
+            note=note,
+        )  # fmt: skip
+    true, new, old = np.asarray(test.label_ids)[rows], candidate.ids[rows], other.ids[rows]
+    return Comparison(
+        against=other.name,
+        n=n,
+        excluded=excluded,
+        macro_f1_difference=statistics.macro_f1_difference(true, new, old, k, seed=seed),
+        accuracy_difference=statistics.accuracy_difference(new == true, old == true),
+    )
+
+
+def _latency(scorer: Scorer, texts: Sequence[str]) -> tuple[float | None, float | None]:
+    """Median and 95th percentile of the time to score one text, in milliseconds, after one warm-up."""
+    import numpy as np
+
+    if not texts:
+        return None, None
+    scorer.logits(texts[:1])
+    times = []
+    for text in texts[:LATENCY_ROWS]:
+        start = time.perf_counter()
+        scorer.logits([text])
+        times.append((time.perf_counter() - start) * 1000)
+    p50, p95 = np.quantile(times, [0.5, 0.95])
+    return float(p50), float(p95)
