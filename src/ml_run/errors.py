@@ -90,7 +90,7 @@ class StoreError(MlRunError):
     exit_code = ExitCode.STORE_FAILED
 
 
-class Interrupted(BaseException):  # noqa: N818 -- like KeyboardInterrupt, it must pass every `except Exception`
+class Interrupted(BaseException):  # like KeyboardInterrupt, it must pass every `except Exception`
     """Ctrl-C or SIGTERM arrived; state is saved and the run can be resumed.
 
     Args:

@@ -196,7 +196,7 @@ def check_name(name: str) -> str:
         raise UsageError(f"the run's name {name!r} starts with -", remedy=remedy)
     for character in name:
         if not (_is_letter_or_digit(character) or character in _NAME_PUNCTUATION):
-            raise UsageError(f"the run's name {ascii(name)} holds {_describe(character)}", remedy=remedy)
+            raise UsageError(f"the run's name {name!a} holds {_describe(character)}", remedy=remedy)
     return name
 
 
@@ -206,7 +206,7 @@ def _is_letter_or_digit(character: str) -> bool:
 
 
 def _describe(character: str) -> str:
-    return f"{ascii(character)} ({unicodedata.name(character, f'U+{ord(character):04X}')})"
+    return f"{character!a} ({unicodedata.name(character, f'U+{ord(character):04X}')})"
 
 
 def create_experiment(project: Path, name: str | None, *, command: str, config_path: Path) -> Experiment:

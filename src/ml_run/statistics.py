@@ -6,6 +6,8 @@ correct. Intervals are two-sided 95 % unless `level` says otherwise. Anything un
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from ml_run.results import Estimate
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    Ids = Sequence[int] | NDArray[np.signedinteger]
+    Flags = Sequence[bool] | NDArray[np.bool_]
 
 LEVEL = 0.95
 RESAMPLES = 10_000
@@ -40,12 +45,10 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> Estimate:
 
 
 def _z(level: float) -> float:
-    from statistics import NormalDist
-
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
-def confusion_matrix(true: Sequence[int], predicted: Sequence[int], k: int) -> NDArray[np.int64]:
+def confusion_matrix(true: Ids, predicted: Ids, k: int) -> NDArray[np.int64]:
     """Counts [k, k + 1]: true label by predicted label; the last column holds labels this run does not know."""
     import numpy as np
 
@@ -63,9 +66,7 @@ def f1_by_class(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
     return _f1(hits, matrix.sum(-1), matrix[..., :k].sum(-2))
 
 
-def _f1(
-    hits: NDArray[np.int64], support: NDArray[np.int64], predicted: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _f1(hits: NDArray[np.int64], support: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.float64]:
     import numpy as np
 
     total = support + predicted
@@ -142,9 +143,9 @@ def _percentiles(value: float | None, draws: NDArray[np.float64], level: float) 
 
 
 def macro_f1_difference(
-    true: Sequence[int],
-    new: Sequence[int],
-    old: Sequence[int],
+    true: Ids,
+    new: Ids,
+    old: Ids,
     k: int,
     *,
     seed: int,
@@ -165,9 +166,8 @@ def macro_f1_difference(
     present = np.unique(y)
     if len(y) == 0:
         return Estimate(value=None)
-    value = float(
-        (f1_by_class(confusion_matrix(y, a, k)) - f1_by_class(confusion_matrix(y, b, k)))[present].mean()
-    )
+    per_class = [f1_by_class(confusion_matrix(y, ids, k)) for ids in (a, b)]
+    value = float((per_class[0] - per_class[1])[present].mean())
     rng = np.random.default_rng(seed)
     hits, predicted = np.zeros((2, resamples, k), np.int64), np.zeros((2, resamples, k), np.int64)
     for c in present:
@@ -184,7 +184,7 @@ def macro_f1_difference(
     return _percentiles(value, scores[0] - scores[1], level)
 
 
-def accuracy_difference(new_right: Sequence[bool], old_right: Sequence[bool], level: float = LEVEL) -> Estimate:
+def accuracy_difference(new_right: Flags, old_right: Flags, level: float = LEVEL) -> Estimate:
     """Accuracy of `new` minus accuracy of `old` on the same rows, with Newcombe's interval for paired proportions.
 
     Source: R. G. Newcombe, Statistics in Medicine 17 (1998), 2635-2650, method 10. Undefined without rows.
@@ -200,15 +200,17 @@ def accuracy_difference(new_right: Sequence[bool], old_right: Sequence[bool], le
     first, second = wilson(both + only_new, n, level), wilson(both + only_old, n, level)
     phi = _newcombe_phi(both, only_new, only_old, neither)
     difference = (only_new - only_old) / n
-    below, above = _gap(first, "low"), _gap(second, "high")
-    low = difference - (below**2 - 2 * phi * below * above + above**2) ** 0.5
-    above, below = _gap(first, "high"), _gap(second, "low")
-    high = difference + (above**2 - 2 * phi * above * below + below**2) ** 0.5
-    return Estimate(value=difference, low=low, high=high)
+    below = _newcombe_reach(first.value, first.low, second.value, second.high, phi)
+    above = _newcombe_reach(first.value, first.high, second.value, second.low, phi)
+    return Estimate(value=difference, low=difference - below, high=difference + above)
 
 
-def _gap(estimate: Estimate, end: str) -> float:
-    return abs(getattr(estimate, end) - estimate.value)
+def _newcombe_reach(
+    first: float | None, first_end: float | None, second: float | None, second_end: float | None, phi: float
+) -> float:
+    assert None not in (first, first_end, second, second_end), "defined for n > 0"
+    a, b = abs(first - first_end), abs(second - second_end)  # type: ignore[operator]
+    return float((a**2 - 2 * phi * a * b + b**2) ** 0.5)
 
 
 def _newcombe_phi(both: int, only_new: int, only_old: int, neither: int) -> float:
@@ -217,11 +219,11 @@ def _newcombe_phi(both: int, only_new: int, only_old: int, neither: int) -> floa
     scale = (both + only_new) * (only_old + neither) * (both + only_old) * (only_new + neither)
     if scale == 0:
         return 0.0
-    corrected = max(product - n / 2, 0) if product > 0 else product
+    corrected = max(product - n / 2, 0.0) if product > 0 else product
     return float(corrected / scale**0.5)
 
 
-def log_loss(probabilities: NDArray[np.float64], true: Sequence[int]) -> float | None:
+def log_loss(probabilities: NDArray[np.float64], true: Ids) -> float | None:
     """Mean negative log of the probability [n, k] given to the true label, in nats; None for n = 0 or a non-number."""
     import numpy as np
 
@@ -231,9 +233,7 @@ def log_loss(probabilities: NDArray[np.float64], true: Sequence[int]) -> float |
     return float(-np.log(np.clip(given, np.finfo(np.float64).tiny, 1.0)).mean())
 
 
-def expected_calibration_error(
-    confidence: NDArray[np.float64], right: Sequence[bool], bins: int = ECE_BINS
-) -> float | None:
+def expected_calibration_error(confidence: NDArray[np.float64], right: Flags, bins: int = ECE_BINS) -> float | None:
     """Mean absolute gap between confidence and accuracy over equal-width bins of confidence, weighted by rows.
 
     Even a perfectly calibrated model scores .05 at n = 200 (reliability.md, 3a), so read it with n beside it.
@@ -251,23 +251,13 @@ def expected_calibration_error(
 
 
 def rows_to_settle_proportion(value: float, threshold: float, level: float = LEVEL) -> int | None:
-    """Smallest n at which Wilson's interval around `value` no longer holds `threshold`; None when they are equal."""
+    """Smallest n at which Wilson's interval around `value` no longer holds `threshold`; None when they are equal.
+
+    The interval holds t exactly when the score test does not reject t: (value - t)^2 n <= z^2 t (1 - t).
+    """
     if value == threshold:
         return None
-    low, high = 1, 2
-    while _holds(value, high, threshold, level):
-        low, high = high, high * 2
-        if high > 10**9:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _holds(value, middle, threshold, level) else (low, middle)
-    return high
-
-
-def _holds(value: float, n: int, threshold: float, level: float) -> bool:
-    # Wilson's interval holds t exactly when the score statistic at t is within z.
-    return (value - threshold) ** 2 * n <= _z(level) ** 2 * threshold * (1 - threshold)
+    return int(_z(level) ** 2 * threshold * (1 - threshold) / (value - threshold) ** 2) + 1
 
 
 def rows_to_settle_scaled(estimate: Estimate, threshold: float, n: int) -> int | None:
@@ -275,8 +265,6 @@ def rows_to_settle_scaled(estimate: Estimate, threshold: float, n: int) -> int |
 
     A projection: it takes the value seen for the true one. None when the value is the threshold or unknown.
     """
-    import math
-
     if estimate.value is None or estimate.low is None or estimate.high is None or estimate.value == threshold:
         return None
     gap = abs(estimate.value - threshold)

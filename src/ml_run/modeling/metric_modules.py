@@ -25,9 +25,7 @@ class LabelScores(evaluate.Metric):
         return evaluate.MetricInfo(
             description="Accuracy and F1 scores of label ids.",
             citation="",
-            features=datasets.Features(
-                {"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}
-            ),
+            features=datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
         )
 
     def _compute(self, predictions: Any, references: Any, labels: int) -> dict[str, Any]:

@@ -114,9 +114,7 @@ def _baselines(train: SplitRows, test: SplitRows, seed: int) -> list[_Prediction
     ]
 
 
-def _production(
-    production: ProductionModel | None, test: SplitRows, labels: tuple[str, ...]
-) -> list[_Predictions]:
+def _production(production: ProductionModel | None, test: SplitRows, labels: tuple[str, ...]) -> list[_Predictions]:
     from ml_run.modeling.scoring import load_scorer
 
     if production is None:
@@ -157,9 +155,7 @@ def _write_predictions(
 # --- scores ---------------------------------------------------------------------------------------------------------
 
 
-def _scores(
-    predictions: _Predictions, true: Sequence[int], labels: tuple[str, ...], seed: int
-) -> ModelScores:
+def _scores(predictions: _Predictions, true: Sequence[int], labels: tuple[str, ...], seed: int) -> ModelScores:
     from ml_run.modeling.metric_modules import LabelScores, ProbabilityScores, compute
 
     with tempfile.TemporaryDirectory() as name:
@@ -167,9 +163,7 @@ def _scores(
         points = compute(LabelScores, cache, predictions=predictions.ids, references=true, labels=k)
         soft = {"log_loss": None, "ece": None}
         if predictions.probabilities is not None:
-            soft = compute(
-                ProbabilityScores, cache, predictions=predictions.probabilities.tolist(), references=true
-            )
+            soft = compute(ProbabilityScores, cache, predictions=predictions.probabilities.tolist(), references=true)
     matrix = statistics.confusion_matrix(true, predictions.ids, k)
     macro, weighted, by_class = statistics.f1_intervals(matrix, seed=seed)
     return ModelScores(
@@ -185,9 +179,7 @@ def _scores(
     )
 
 
-def _class_scores(
-    labels: tuple[str, ...], number: int, points: dict[str, list[float]], f1: Estimate
-) -> ClassScores:
+def _class_scores(labels: tuple[str, ...], number: int, points: dict[str, list[float]], f1: Estimate) -> ClassScores:
     support = int(points["support"][number])
     hits = points["confusion"][number][number]  # type: ignore[index]
     predicted = sum(row[number] for row in points["confusion"])  # type: ignore[index]
