@@ -136,6 +136,11 @@ class Experiment:
         return self.folder / "registration.json"
 
     @property
+    def error_file(self) -> Path:
+        """`RunError` as JSON: why the run ended without a verdict; absent when it did not."""
+        return self.folder / "error.json"
+
+    @property
     def report_md(self) -> Path:
         """The report as Markdown."""
         return self.folder / "report.md"
