@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +39,13 @@ def one_line(text: str) -> str:
     return text.translate(_CONTROL)
 
 
+def redact(text: str, secrets: Sequence[str]) -> str:
+    """`text` with every secret replaced by `***`."""
+    for secret in secrets:
+        text = text.replace(secret, "***") if secret else text
+    return text
+
+
 class JournalHandler(logging.Handler):
     """Appends events to `events.jsonl`: one object a line, each written by one call.
 
@@ -46,8 +53,9 @@ class JournalHandler(logging.Handler):
     process began to record, monotonic), `event`, `message` and the event's own fields.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, secrets: Sequence[str] = ()) -> None:
         super().__init__()
+        self._secrets = secrets
         self._seq, cut = _last_line(path)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         self._start = time.monotonic()
@@ -67,7 +75,7 @@ class JournalHandler(logging.Handler):
                 "message": record.getMessage(),
                 **getattr(record, "data", {}),
             }
-            text = json.dumps(line, ensure_ascii=False, default=str) + "\n"
+            text = redact(json.dumps(line, ensure_ascii=False, default=str), self._secrets) + "\n"
             os.write(self._file, text.encode("utf-8", "backslashreplace"))
         except Exception:  # noqa: BLE001 -- a log line must never end a run
             self.handleError(record)
@@ -94,21 +102,29 @@ def _last_line(path: Path) -> tuple[int, bool]:
 
 
 class _LineFormatter(logging.Formatter):
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self._secrets = secrets
+
     def format(self, record: logging.LogRecord) -> str:
-        text = one_line(record.getMessage())
+        text = redact(one_line(record.getMessage()), self._secrets)
         return f"{utc_now()} {record.levelname:<7} {text}"
 
 
 @contextmanager
-def recording(logs: Path) -> Iterator[None]:
+def recording(logs: Path, secrets: Sequence[str] = ()) -> Iterator[None]:
     """Write events to `events.jsonl` and `run.log` in the folder `logs` within the block.
 
     Progress goes to the journal only; `run.log` is for people to read afterwards.
+
+    Args:
+        logs: the folder; made if missing.
+        secrets: values that must not reach the disk; `***` is written in their place.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    journal = JournalHandler(logs / "events.jsonl")
+    journal = JournalHandler(logs / "events.jsonl", secrets)
     human = logging.FileHandler(logs / "run.log", encoding="utf-8", errors="backslashreplace")
-    human.setFormatter(_LineFormatter())
+    human.setFormatter(_LineFormatter(secrets))
     human.addFilter(lambda record: getattr(record, "event", "log") not in {"progress", "metrics"})
     for handler in (journal, human):
         logger.addHandler(handler)

@@ -307,6 +307,13 @@ class Deployment(Record):
     """The command that goes on from here."""
 
 
+class Decision(Record):
+    """`deployment.json`: what the gate said and what was done about it."""
+
+    verdict: Verdict
+    deployment: Deployment
+
+
 class Registration(Record):
     """What the tracking store and registry know of the run."""
 

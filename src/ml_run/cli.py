@@ -1,0 +1,436 @@
+"""Words in, exit code out: the Typer app, the only error boundary, the only exit.
+
+Nothing heavy is imported here before arguments and config are checked, so `--help` and every config error answer at
+once.
+"""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ml_run import __version__, console
+from ml_run.config_file import LoadedConfig, json_schema, load_config
+from ml_run.errors import ExitCode, Interrupted, MlRunError, UsageError
+from ml_run.events import emit, recording
+from ml_run.experiment import (
+    Experiment,
+    check_name,
+    create_experiment,
+    find_experiment,
+    is_locked,
+    list_experiments,
+    locked,
+    read_record,
+)
+from ml_run.interruption import Interruption
+from ml_run.results import STAGES, Deployment, Registration, RunResult, StageName
+
+CONFIG = Path("ml_config.yaml")
+UNFINISHED = "unfinished"
+"""Stands for `--resume` without an ID: the newest run that has not finished."""
+NOT_YET = {"init", "doctor", "check-data", "compare", "predict", "serve", "monitor", "evaluate"}
+"""Commands of docs/contracts that later versions bring; as a first word they are not taken for a run's name."""
+
+
+class _RunByDefault(TyperGroup):
+    """Takes a first word that is no command for the name of a run."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in {"--help", "--version"}):
+            if args and args[0] in NOT_YET:
+                ctx.fail(f"{args[0]} is not in this version; for a run of that name: ml-run run {args[0]}")
+            misplaced = next((a for a in args if a in self.commands), None)
+            if args and args[0].startswith("--") and misplaced:
+                ctx.fail(f"write the command first: ml-run {misplaced} {shlex.join(a for a in args if a != misplaced)}")
+            args = ["run", *args]
+        return super().parse_args(ctx, _resume_with_value(args))
+
+
+def _resume_with_value(args: list[str]) -> list[str]:
+    """Give `--resume` the value it may leave out."""
+    filled = []
+    for position, word in enumerate(args):
+        filled.append(word)
+        follows = args[position + 1 : position + 2]
+        if word == "--resume" and (not follows or follows[0].startswith("-")):
+            filled.append(UNFINISHED)
+    return filled
+
+
+app = typer.Typer(
+    cls=_RunByDefault,
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Decide whether a text classifier for a language with little data is good enough to deploy. "
+    "`ml-run NAME` walks the whole road: data, train, evaluate, gate, deploy, registry.",
+    epilog="Exit codes: 0 done (verdict PASS), 2 usage or config, 3 data not ready, 4 training failed, 5 verdict FAIL, "
+    "6 verdict INCONCLUSIVE, 7 store or deployment failed (production unchanged), 130/143 interrupted, 1 bug.",
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The config file.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key, e.g. training.epochs=3.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+ExitZeroOption = Annotated[bool, typer.Option("--exit-zero", help="Exit 0 on FAIL and INCONCLUSIVE.")]
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="Folder name, unique prefix of it, unique run name, or latest.")
+]
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        console.print_text(__version__)
+        raise typer.Exit
+
+
+# --- the run --------------------------------------------------------------------------------------------------------
+
+
+@app.command("run")
+def run_cli(
+    name: Annotated[str | None, typer.Argument(help="Name of the run; left out: made from the time.")] = None,
+    config: ConfigOption = CONFIG,
+    overrides: SetOption = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help=f"Stop after one of: {', '.join(STAGES)}.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="[ID]", help="Go on with a run; without ID, the newest unfinished one.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything that can be checked, touch nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    exit_zero: ExitZeroOption = False,
+) -> None:
+    """Walk the whole road for one config: data, train, evaluate, gate, deploy, registry."""
+    stage = _check_stage(until)
+    if name is not None:
+        check_name(name)
+    if dry_run:
+        _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
+        return
+    if resume is not None:
+        if overrides or config != CONFIG:
+            raise UsageError(
+                "a run is resumed with the config it was started with, --config and --set do not go with --resume",
+                remedy="start a new run to change the config",
+            )
+        experiment, loaded, stage = _reopen(name if resume == UNFINISHED and name else resume, stage)
+    else:
+        loaded = _load(config, overrides or [])
+        experiment = _begin(name, loaded, overrides or [], stage or STAGES[-1])
+        stage = stage or STAGES[-1]
+    result = _walk(experiment, loaded, stage, quiet=quiet, exit_zero=exit_zero)
+    _show(result, as_json=as_json)
+    raise typer.Exit(result.exit_code)
+
+
+def _check_stage(until: str | None) -> StageName | None:
+    for stage in STAGES:
+        if until == stage:
+            return stage
+    if until is None:
+        return None
+    raise UsageError(f"--until {until!r} is not a stage", remedy=f"use one of: {', '.join(STAGES)}")
+
+
+def _load(config: Path, overrides: list[str], base: Path | None = None) -> LoadedConfig:
+    loaded = load_config(config, overrides, base=base)
+    for warning in loaded.warnings:
+        console.print_note(f"⚠ {warning}")
+    return loaded
+
+
+def _begin(name: str | None, loaded: LoadedConfig, overrides: list[str], until: StageName) -> Experiment:
+    from ml_run import files
+    from ml_run.events import redact
+
+    command = redact(shlex.join(["ml-run", *sys.argv[1:]]), loaded.secrets)
+    experiment = create_experiment(Path.cwd(), name, command=command, config_path=loaded.path)
+    run = experiment.read_run()
+    masked = tuple(redact(value, loaded.secrets) for value in overrides)
+    experiment.write_run(run.model_copy(update={"until": until, "overrides": masked}))
+    files.write_text(experiment.config_file, loaded.resolved_yaml)
+    return experiment
+
+
+def _reopen(reference: str, until: StageName | None) -> tuple[Experiment, LoadedConfig, StageName]:
+    experiment = _newest_unfinished() if reference == UNFINISHED else find_experiment(Path.cwd(), reference)
+    if is_locked(experiment):
+        with locked(experiment):  # raises with the holder's name, before anything is loaded
+            pass
+    loaded = load_config(experiment.config_file, base=experiment.project)
+    run = experiment.read_run()
+    # A finished run was stopped by its --until: resuming it means going on to the end.
+    stage = until or (STAGES[-1] if run.status == "finished" else run.until)
+    experiment.write_run(run.model_copy(update={"status": "running", "until": stage, "exit_code": None}))
+    return experiment, loaded, stage
+
+
+def _newest_unfinished() -> Experiment:
+    for experiment in reversed(list_experiments(Path.cwd())):
+        if experiment.read_run().status != "finished" or not experiment.result.is_file():
+            return experiment
+    raise UsageError("no run is unfinished", remedy="ml-run list shows the runs; name one to go on with: --resume ID")
+
+
+def _walk(experiment: Experiment, loaded: LoadedConfig, until: StageName, *, quiet: bool, exit_zero: bool) -> RunResult:
+    """Walk the stages with everything that surrounds them: lock, logs, signals, tracking, and the end in any case."""
+    secrets = loaded.secrets
+    with (
+        locked(experiment),
+        console.showing(quiet=quiet, secrets=secrets),
+        recording(experiment.logs, secrets),
+        Interruption().installed() as interruption,
+    ):
+        run = experiment.read_run()
+        experiment.result.unlink(missing_ok=True)
+        emit("run_started", f"{run.id}  {run.name}", id=run.id, name=run.name, until=until)
+        error: BaseException | None = None
+        try:
+            _run_tracked(experiment, loaded, until, interruption)
+        except (Exception, Interrupted) as caught:  # noqa: BLE001 -- the one place that turns any end into a result
+            error = caught
+        from ml_run.conclusion import conclude
+
+        result = conclude(loaded.config, experiment, error, secrets=secrets, exit_zero=exit_zero)
+    if error is not None:
+        _explain(error, result, secrets)
+    return result
+
+
+def _run_tracked(experiment: Experiment, loaded: LoadedConfig, until: StageName, interruption: Interruption) -> None:
+    from ml_run import tracking
+    from ml_run.pipeline import run_pipeline
+
+    with tracking.live(loaded.config, experiment):
+        run_pipeline(loaded.config, experiment, interruption, until)
+
+
+def _explain(error: BaseException, result: RunResult, secrets: tuple[str, ...]) -> None:
+    if isinstance(error, MlRunError):
+        console.print_error(error, secrets)
+    elif result.error is not None:
+        shown = MlRunError(result.error.found, where=result.error.where, remedy=result.error.remedy)
+        console.print_error(shown, secrets)
+
+
+def _show(result: RunResult, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json(result)
+    else:
+        console.print_result(result)
+
+
+def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:
+    from ml_run.rehearsal import rehearse
+
+    loaded = _load(config, overrides)
+    with console.showing(quiet=quiet, secrets=loaded.secrets):
+        plan = rehearse(loaded.config, Path.cwd())
+    if as_json:
+        console.print_json(plan)
+    else:
+        console.print_plan(plan)
+
+
+# --- the first gate, and the quickstart ---------------------------------------------------------------------------
+
+
+@app.command("check-config")
+def check_config_cli(
+    config: ConfigOption = CONFIG,
+    overrides: SetOption = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the config, for editors.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the config file alone and print it with all defaults filled in."""
+    if schema:
+        console.print_json(json_schema())
+        return
+    loaded = _load(config, overrides or [])
+    if as_json:
+        console.print_json({"config": str(config), "valid": True, "warnings": list(loaded.warnings)})
+    else:
+        console.print_text(loaded.resolved_yaml.rstrip())
+        console.print_note(f"✔ {config} is valid")
+
+
+@app.command("quickstart")
+def quickstart_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """Write a small SYNTHETIC sample with planted defects to data/sample/ and run it to a deployed model, offline."""
+    from ml_run.quickstart import write_sample
+
+    config = write_sample(Path.cwd() / "data" / "sample")
+    loaded = _load(config, [])
+    experiment = _begin("quickstart SYNTHETIC", loaded, [], STAGES[-1])
+    result = _walk(experiment, loaded, STAGES[-1], quiet=quiet, exit_zero=False)
+    _show(result, as_json=as_json)
+    raise typer.Exit(result.exit_code)
+
+
+# --- past runs ------------------------------------------------------------------------------------------------------
+
+
+@app.command("list")
+def list_cli(as_json: JsonOption = False) -> None:
+    """Past runs, newest last."""
+    runs = [_summary(experiment) for experiment in list_experiments(Path.cwd())]
+    if as_json:
+        console.print_json(runs)
+    elif runs:
+        console.print_runs(runs)
+    else:
+        console.print_note("no runs yet; start one: ml-run quickstart")
+
+
+def _summary(experiment: Experiment) -> dict[str, Any]:
+    run = experiment.read_run()
+    result = read_record(experiment.result, RunResult) if experiment.result.is_file() else None
+    status = _true_status(experiment, run.status)
+    score = result.scores.get("candidate", {}).get("macro_f1") if result else None
+    return {
+        "id": run.id,
+        "name": run.name,
+        "created": run.created,
+        "status": status,
+        "verdict": result.verdict if result else None,
+        "macro_f1": score.value if score else None,
+        "exit_code": run.exit_code,
+    }
+
+
+def _true_status(experiment: Experiment, status: str) -> str:
+    """A run that says it is running but whose lock is free was killed."""
+    return "killed" if status == "running" and not is_locked(experiment) else status
+
+
+@app.command("show")
+def show_cli(run_id: IdArgument = "latest", as_json: JsonOption = False) -> None:
+    """One run: how far it came, its result, what to do next."""
+    experiment = find_experiment(Path.cwd(), run_id)
+    run = experiment.read_run()
+    result = read_record(experiment.result, RunResult) if experiment.result.is_file() else None
+    if as_json:
+        shown = {"run": run.model_dump(mode="json"), "result": result.model_dump(mode="json") if result else None}
+        shown["run"]["status"] = _true_status(experiment, run.status)
+        console.print_json(shown)
+        return
+    console.print_run(run)
+    if result is not None:
+        console.print_result(result)
+    elif is_locked(experiment):
+        console.print_note("this run is being walked right now")
+    else:
+        console.print_note(f"this run was killed; go on with: ml-run --resume {run.id}")
+
+
+# --- deployment -----------------------------------------------------------------------------------------------------
+
+
+@app.command("deploy")
+def deploy_cli(
+    run_id: IdArgument,
+    override: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Deploy a run that did not pass; the reason is recorded.")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Promote a run that passed to production."""
+    from ml_run.conclusion import redeployed
+    from ml_run.stages.deploy import deploy_experiment
+
+    experiment = find_experiment(Path.cwd(), run_id)
+    loaded = load_config(experiment.config_file, base=experiment.project)
+    with (
+        locked(experiment),
+        console.showing(quiet=quiet, secrets=loaded.secrets),
+        recording(experiment.logs, loaded.secrets),
+    ):
+        deployment = deploy_experiment(loaded.config, experiment, override)
+        redeployed(loaded.config, experiment, deployment)
+    _show_deployment(deployment, as_json=as_json)
+
+
+@app.command("rollback")
+def rollback_cli(config: ConfigOption = CONFIG, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """Go back to the model that was in production before."""
+    from ml_run.stages.deploy import rollback
+
+    loaded = _load(config, [])
+    with console.showing(quiet=quiet, secrets=loaded.secrets):
+        deployment = rollback(loaded.config, Path.cwd())
+    _show_deployment(deployment, as_json=as_json)
+
+
+def _show_deployment(deployment: Deployment, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json(deployment)
+    else:
+        console.print_deployment(deployment)
+
+
+@app.command("sync")
+def sync_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """Send to the tracking store what it missed while it was away; what it has is not sent twice."""
+    sent = [_resend(experiment, quiet=quiet) for experiment in list_experiments(Path.cwd()) if _pending(experiment)]
+    if as_json:
+        console.print_json(sent)
+    else:
+        console.print_text(
+            "\n".join(f"{run['id']}: {run['status']} {run['reason']}".rstrip() for run in sent) or "nothing to send"
+        )
+    raise typer.Exit(ExitCode.STORE_FAILED if any(run["status"] == "pending" for run in sent) else ExitCode.OK)
+
+
+def _pending(experiment: Experiment) -> bool:
+    if not experiment.registration.is_file() or is_locked(experiment):
+        return False
+    return read_record(experiment.registration, Registration).status == "pending"
+
+
+def _resend(experiment: Experiment, *, quiet: bool) -> dict[str, Any]:
+    from ml_run.conclusion import resend
+
+    loaded = load_config(experiment.config_file, base=experiment.project)
+    with locked(experiment), console.showing(quiet=quiet, secrets=loaded.secrets):
+        registration = resend(loaded.config, experiment)
+    return {"id": experiment.id, "status": registration.status, "reason": registration.reason}
+
+
+# --- the boundary ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _boundary() -> Iterator[None]:
+    """Turn whatever ends the command into a message and an exit code."""
+    try:
+        yield
+    except MlRunError as error:
+        console.print_error(error)
+        sys.exit(error.exit_code)
+    except (Interrupted, KeyboardInterrupt) as error:
+        console.print_note("stopped")
+        sys.exit(error.exit_code if isinstance(error, Interrupted) else ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(ExitCode.OK)  # the reader of stdout has gone, e.g. `| head`
+
+
+def main() -> None:
+    """Entry point of the console script `ml-run`."""
+    with _boundary(), Interruption().installed():
+        app()

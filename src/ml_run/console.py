@@ -1,0 +1,322 @@
+"""The terminal: progress and log lines on stderr, results on stdout. The only file that imports rich."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from ml_run.errors import ConfigError, MlRunError
+from ml_run.events import logger, one_line, redact
+from ml_run.results import Deployment, Estimate, Record, RunRecord, RunResult
+
+PLAIN_PROGRESS_SECONDS = 30.0
+"""Where stderr is no terminal, a progress line is written this often: CI logs stay short."""
+_MARKS = {"stage_finished": ("✔", "green"), "stage_failed": ("✘", "red"), "stage_skipped": ("↷", "dim")}
+_COLOURS = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow"}
+_SEVERITY_MARKS = {"error": ("✘", "red"), "warning": ("⚠", "yellow"), "info": ("·", "dim")}
+
+
+def _stdout() -> Console:
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+def _stderr() -> Console:
+    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+
+
+class _TerminalHandler(logging.Handler):
+    """Shows events as they come: one line a stage, its verdict when it ends, a live line in between."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__(logging.INFO)
+        self._secrets = secrets
+        self._console = _stderr()
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._last_plain = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one event."""
+        try:
+            event, data = getattr(record, "event", "log"), getattr(record, "data", {})
+            message = redact(one_line(record.getMessage()), self._secrets)
+            if event == "progress":
+                self._show_progress(message, data)
+            elif event in _MARKS:
+                self._end_live()
+                self._stage_line(event, message, data)
+            elif event == "stage_started":
+                self._start_live(data["stage"])
+            elif event == "finding":
+                self._finding(message, data)
+            elif record.levelno >= logging.WARNING or event == "warning":
+                self._print("  ⚠ ", "yellow", message)
+            elif event in {"run_started", "note"}:
+                self._console.print(Text(message, "bold" if event == "run_started" else "dim"))
+        except Exception:  # noqa: BLE001 -- showing must never end a run
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Take the live line away."""
+        self._end_live()
+        super().close()
+
+    def _print(self, mark: str, style: str, message: str) -> None:
+        self._console.print(Text(mark, style).append(message, "default"), soft_wrap=not self._console.is_terminal)
+
+    def _stage_line(self, event: str, message: str, data: dict[str, Any]) -> None:
+        mark, style = _MARKS[event]
+        seconds = data.get("seconds")
+        tail = f"  ({_duration(seconds)})" if seconds is not None else ""
+        self._print(f"{mark} ", style, message + tail)
+
+    def _finding(self, message: str, data: dict[str, Any]) -> None:
+        severity = data.get("severity", "info")
+        if severity != "info":
+            mark, style = _SEVERITY_MARKS[severity]
+            self._print(f"  {mark} ", style, message)
+
+    def _start_live(self, stage: str) -> None:
+        self._last_plain = time.monotonic()
+        if not self._console.is_terminal:
+            self._console.print(Text(f"▸ {stage}"))
+            return
+        self._end_live()
+        columns = (TextColumn("▸ {task.description}", markup=False), BarColumn(bar_width=20), TaskProgressColumn())
+        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._progress.start()
+        self._task = self._progress.add_task(stage, total=None)
+
+    def _end_live(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _show_progress(self, message: str, data: dict[str, Any]) -> None:
+        line = f"{data.get('stage', '')}: {message}"
+        if self._progress is not None and self._task is not None:
+            self._progress.update(
+                self._task, description=line, completed=data.get("done", 0), total=data.get("total") or None
+            )
+        elif not self._console.is_terminal and time.monotonic() - self._last_plain >= PLAIN_PROGRESS_SECONDS:
+            self._last_plain = time.monotonic()
+            share = f" ({data['done'] / data['total']:.0%})" if data.get("total") else ""
+            self._console.print(Text(f"  {line}{share}"), soft_wrap=True)
+
+
+@contextmanager
+def showing(*, quiet: bool, secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Show the events of a run on stderr within the block; nothing with `quiet`."""
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    handler: logging.Handler = logging.NullHandler() if quiet else _TerminalHandler(secrets)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:  # noqa: PLR2004 -- beyond this a tenth of a second tells nothing
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+# --- errors and notes (stderr) --------------------------------------------------------------------------------------
+
+
+def print_error(error: MlRunError, secrets: Sequence[str] = ()) -> None:
+    """Show an expected error: what was found, where, what to do; all faults of a config together."""
+    faults = error.faults if isinstance(error, ConfigError) else [error]
+    console = _stderr()
+    if len(faults) > 1:
+        console.print(Text(f"✘ {len(faults)} faults:", "red"))
+    for fault in faults:
+        place = f"{fault.where}: " if fault.where else ""
+        found = Text("✘ ", "red").append(f"{place}{redact(_lines(fault.found), secrets)}", "default")
+        console.print(found, soft_wrap=True)
+        if fault.remedy:
+            console.print(Text(f"  → {redact(_lines(fault.remedy), secrets)}"), soft_wrap=True)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(one_line(line) for line in text.split("\n"))
+
+
+def print_note(text: str) -> None:
+    """Show one line on stderr."""
+    _stderr().print(Text(_lines(text)), soft_wrap=True)
+
+
+# --- results (stdout) -----------------------------------------------------------------------------------------------
+
+
+def print_text(text: str) -> None:
+    """Write text to stdout as it is."""
+    sys.stdout.write(text + "\n")
+
+
+def print_json(value: Record | list[dict[str, Any]] | dict[str, Any]) -> None:
+    """Write one JSON value to stdout."""
+    if isinstance(value, Record):
+        print_text(value.model_dump_json(indent=2))
+    else:
+        print_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_result(result: RunResult) -> None:
+    """Show a run's result: the decision first, then the evidence, then what to do next."""
+    console = _stdout()
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in _facts(result):
+        facts.add_row(name, value)
+    console.print(facts)
+    if result.criteria:
+        console.print()
+        console.print(_criteria_table(result))
+    if result.scores:
+        console.print()
+        console.print(_scores_table(result))
+    console.print()
+    closing = Table.grid(padding=(0, 2))
+    closing.add_column(style="dim", no_wrap=True)
+    closing.add_column(overflow="fold")
+    if result.report:
+        closing.add_row("report", result.report)
+    if result.next_step:
+        closing.add_row("next", Text(_lines(result.next_step)))
+    console.print(closing)
+
+
+def _facts(result: RunResult) -> Iterator[tuple[str, Text]]:
+    name = "" if result.id.endswith(result.name) else f"  {result.name}"
+    yield "run", Text(f"{result.id}{name}")
+    if result.synthetic:
+        yield "", Text("SYNTHETIC data: a smoke test of the tool, no claim about any language", "yellow")
+    if result.verdict:
+        yield "verdict", Text(result.verdict, _COLOURS[result.verdict]).append(f"  {result.reason}", "default")
+    elif result.error:
+        yield result.status, Text(_lines(result.error.found), "red")
+    else:
+        yield "status", Text(f"{result.status} after {', '.join(result.stages)}")
+    if result.readiness:
+        counts = ", ".join(_plural(result.findings[s], s) for s in ("error", "warning") if s in result.findings)
+        yield "data", Text(f"{result.readiness}{f' ({counts})' if counts else ''}")
+    if result.deployment:
+        yield result.deployment.action, Text(result.deployment.reason)
+    if result.registration:
+        registered = result.registration
+        note = registered.reason if registered.status == "pending" else f"MLflow run {registered.run_id}"
+        yield "registry", Text(f"{registered.status}: {note}")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _criteria_table(result: RunResult) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("criterion", "value", "95 % interval", "needed", "n", "verdict"):
+        table.add_column(title, justify="left" if title in {"criterion", "verdict"} else "right", overflow="fold")
+    for c in result.criteria:
+        table.add_row(
+            Text(one_line(c.name)),
+            _number(c.value),
+            _interval(Estimate(value=c.value, low=c.low, high=c.high)),
+            f"{c.direction} {c.threshold:g}",
+            f"{c.n:,}",
+            Text(c.verdict + (" ?" if c.straddles and c.verdict != "INCONCLUSIVE" else ""), _COLOURS[c.verdict]),
+        )
+    return table
+
+
+def _scores_table(result: RunResult) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in (f"on {result.n_test:,} test rows", "accuracy", "", "macro-F1", ""):
+        table.add_column(title, justify="left" if title.startswith("on ") else "right", no_wrap=True)
+    for name, scores in result.scores.items():
+        accuracy, macro = scores["accuracy"], scores["macro_f1"]
+        table.add_row(name, _number(accuracy.value), _interval(accuracy), _number(macro.value), _interval(macro))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _interval(estimate: Estimate) -> str:
+    return "" if estimate.low is None or estimate.high is None else f"{estimate.low:.3f}–{estimate.high:.3f}"
+
+
+def print_runs(runs: list[dict[str, Any]]) -> None:
+    """Show past runs, newest last, as a table that fits 80 columns."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("id", no_wrap=True)
+    table.add_column("name", overflow="ellipsis", no_wrap=True, max_width=24)
+    table.add_column("status", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("macro-F1", justify="right")
+    for run in runs:
+        verdict = run["verdict"] or "–"
+        table.add_row(
+            run["id"],
+            Text(one_line(run["name"])),
+            run["status"],
+            Text(verdict, _COLOURS.get(verdict, "default")),
+            _number(run["macro_f1"]),
+        )
+    _stdout().print(table)
+
+
+def print_run(run: RunRecord) -> None:
+    """Show how far a run came: one line a stage."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("stage", "status", "time", ""):
+        table.add_column(title, overflow="fold")
+    for name, stage in run.stages.items():
+        seconds = "" if stage.seconds is None else _duration(stage.seconds)
+        table.add_row(name, stage.status, seconds, Text(_lines(stage.message)))
+    console = _stdout()
+    console.print(table)
+    console.print()
+
+
+def print_plan(plan: dict[str, Any]) -> None:
+    """Show what a dry run found and what the run would do."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("data", Text(plan["data"]))
+    for finding in plan["findings"]:
+        table.add_row("", Text(one_line(finding)))
+    table.add_row("rows", Text(", ".join(f"{count:,} {split}" for split, count in plan["rows"].items())))
+    table.add_row("labels", Text(", ".join(one_line(label) for label in plan["labels"])))
+    table.add_row("model", Text(f"{plan['model']}, {plan['training_steps']:,} training steps at most"))
+    criteria = ", ".join(f"{name} {value}" for name, value in plan["criteria"].items())
+    table.add_row("criteria", Text(criteria or "none: the verdict will be INCONCLUSIVE"))
+    table.add_row("on PASS", Text("deploy" if plan["auto_deploy"] else "wait for `ml-run deploy`"))
+    table.add_row("tracking", Text(plan["tracking"]))
+    console = _stdout()
+    console.print(table)
+    console.print(Text("nothing was written"))
+
+
+def print_deployment(deployment: Deployment) -> None:
+    """Show what `deploy` or `rollback` did."""
+    console = _stdout()
+    console.print(Text(f"{deployment.action}: ", "bold").append(deployment.reason, "default"))
+    if deployment.next_step:
+        console.print(Text(f"next: {deployment.next_step}"), soft_wrap=True)

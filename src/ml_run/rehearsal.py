@@ -1,0 +1,63 @@
+"""`--dry-run`: everything that can be checked before a run, without leaving a trace in the project."""
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ml_run.config import Config
+from ml_run.experiment import Experiment
+from ml_run.pipeline import require_ready
+from ml_run.results import PreparedData
+
+
+def rehearse(config: Config, project: Path) -> dict[str, Any]:
+    """Check data and model as a run would, in a temporary folder, and say what the run would do.
+
+    Args:
+        config: the config of the run.
+        project: the folder the run would be made in; only looked at.
+
+    Returns:
+        The plan: data readiness, rows, model, training steps, criteria, tracking store.
+
+    Raises:
+        NotReadyError: the data is not ready.
+        MlRunError: the model cannot be had.
+    """
+    from ml_run.modeling.loading import check_model
+    from ml_run.stages.data import prepare_data
+    from ml_run.tracking import mask_uri, tracking_uri
+
+    with tempfile.TemporaryDirectory() as name:
+        experiment = Experiment(Path(name) / "experiments" / "exp_dry_run")
+        experiment.data.mkdir(parents=True)
+        data = prepare_data(config, experiment)
+    require_ready(data, report="ml-run NAME --until data writes the full report")
+    check_model(config, data.labels)
+    return {
+        "data": data.readiness,
+        "findings": [f"{f.severity}: {f.message}" for f in data.findings if f.severity != "info"],
+        "rows": {name: split.rows for name, split in data.splits.items()},
+        "labels": list(data.labels),
+        "model": config.model.name,
+        "training_steps": _steps(config, data),
+        "criteria": _criteria(config),
+        "auto_deploy": config.deployment.auto_deploy,
+        "tracking": mask_uri(tracking_uri(config, project)),
+    }
+
+
+def _steps(config: Config, data: PreparedData) -> int:
+    training = config.training
+    batches = math.ceil(data.splits["train"].rows / training.batch_size)
+    return math.ceil(batches / training.gradient_accumulation_steps) * training.epochs
+
+
+def _criteria(config: Config) -> dict[str, float | bool]:
+    values = {
+        "min_accuracy": config.deployment.min_accuracy,
+        "min_f1": config.deployment.min_f1,
+        **config.gate.model_dump(exclude={"decide_on", "min_support"}),
+    }
+    return {name: value for name, value in values.items() if value not in (None, False)}
