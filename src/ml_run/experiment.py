@@ -96,6 +96,11 @@ class Experiment:
         return self.folder / "model"
 
     @property
+    def reference(self) -> Path:
+        """Some validation texts and the logits that training saw for them; deployment is checked against these."""
+        return self.folder / "reference.json"
+
+    @property
     def training_record(self) -> Path:
         """`TrainedModel` as JSON; written after the model folder is sealed."""
         return self.folder / "training.json"
