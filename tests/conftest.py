@@ -8,7 +8,11 @@ import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LABELS = ("Central", "Northern", "Southern")
-_STEMS = {"Central": ["gaaray", "yiri", "dowlad"], "Northern": ["gaadhay", "yidhi", "dawlad"], "Southern": ["kenyy", "lammy", "seddy"]}
+_STEMS = {
+    "Central": ["gaaray", "yiri", "dowlad"],
+    "Northern": ["gaadhay", "yidhi", "dawlad"],
+    "Southern": ["kenyy", "lammy", "seddy"],
+}
 _COMMON = ["guri", "wadan", "biyo", "dadka", "suuq", "maanta", "shalay", "magaalo", "buug", "nabad", "geel", "roob"]
 
 

@@ -16,6 +16,8 @@ from typing import Any
 logger = logging.getLogger("ml_run")
 _CONTROL = {code: f"\\x{code:02x}" for code in [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]}
 
+_BREAKS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}  # legal in JSON, but readers of lines split there
+
 
 def emit(event: str, message: str, *, level: int = logging.INFO, **data: Any) -> None:
     """Tell that `event` happened.
@@ -76,6 +78,7 @@ class JournalHandler(logging.Handler):
                 **getattr(record, "data", {}),
             }
             text = redact(json.dumps(line, ensure_ascii=False, default=str), self._secrets) + "\n"
+            text = text.translate(_BREAKS)
             os.write(self._file, text.encode("utf-8", "backslashreplace"))
         except Exception:  # noqa: BLE001 -- a log line must never end a run
             self.handleError(record)

@@ -38,6 +38,10 @@ class _Criterion:
     """Decided by the interval whatever `decide_on` says."""
     undecided: str = ""
     """Why nothing can be said, if so."""
+    label: str = ""
+    """The class it is about: `n` counts rows of that class only."""
+    fewest: int = 0
+    """Rows below which nothing is said."""
 
 
 def decide(evaluation: Evaluation, gate: GateConfig, deployment: DeploymentConfig) -> Verdict:
@@ -120,6 +124,8 @@ def _class_criterion(
         n=scores.support,
         proportion=metric == "recall",
         undecided=few if scores.support < min_support else "",
+        label=scores.label,
+        fewest=min_support,
     )
 
 
@@ -171,7 +177,8 @@ def _judge(criterion: _Criterion, decide_on: str) -> CriterionResult:
         reason = _reason(criterion, verdict, straddles, decide_on)
     settle = _rows_to_settle(criterion) if straddles or verdict == "INCONCLUSIVE" else None
     if settle is not None:
-        reason += f"; about {settle:,} test rows would settle it"
+        of_class = f" of {criterion.label}" if criterion.label else ""
+        reason += f"; about {settle:,} test rows{of_class} would settle it"
     return CriterionResult(
         name=criterion.name,
         metric=criterion.metric,
@@ -230,8 +237,10 @@ def _rows_to_settle(criterion: _Criterion) -> int | None:
     if value is None:
         return None
     if criterion.proportion:
-        return rows_to_settle_proportion(value, criterion.threshold)
-    return rows_to_settle_scaled(criterion.estimate, criterion.threshold, criterion.n)
+        rows = rows_to_settle_proportion(value, criterion.threshold)
+    else:
+        rows = rows_to_settle_scaled(criterion.estimate, criterion.threshold, criterion.n)
+    return None if rows is None else max(rows, criterion.fewest)
 
 
 def _overall_reason(

@@ -1,0 +1,103 @@
+"""Files that are wholly there or not at all."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+from ml_run import files
+
+WRITER = """
+import sys
+from pathlib import Path
+from ml_run import files
+folder = Path(sys.argv[1])
+files.write_text(folder / "state.txt", "new" * 1000)
+with files.atomic_folder(folder / "model") as inside:
+    (inside / "weights").write_text("new" * 1000)
+print(files.crash_points_passed())
+"""
+
+
+def write(folder, crash_at=0):
+    environment = os.environ | {"MLRUN_CRASH_AT": str(crash_at)}
+    return subprocess.run([sys.executable, "-c", WRITER, folder], env=environment, capture_output=True, text=True)
+
+
+def test_a_writer_killed_at_any_point_leaves_old_or_new_never_half(tmp_path):
+    """Killing the process at each of its crash points leaves whole files, and the next writer succeeds."""
+    points = int(write(tmp_path / "free").stdout)
+    assert points >= 5
+    for point in range(1, points + 1):
+        folder = tmp_path / str(point)
+        folder.mkdir()
+        (folder / "state.txt").write_text("old")
+        assert write(folder, point).returncode == -signal.SIGKILL
+        assert (folder / "state.txt").read_text() in {"old", "new" * 1000}
+        if (folder / "model").exists():
+            assert files.manifest_fault(folder / "model") is None
+        assert write(folder).returncode == 0
+        assert (folder / "model/weights").read_text() == "new" * 1000
+
+
+def test_sweep_removes_what_a_killed_writer_left(tmp_path):
+    """Half-written temporary files and folders go, everything else stays."""
+    write(tmp_path / "a", crash_at=1)
+    (tmp_path / "a/.hidden").write_text("mine")
+    assert list((tmp_path / "a").glob(".*.tmp"))
+    files.sweep(tmp_path / "a")
+    assert [f.name for f in (tmp_path / "a").iterdir()] == [".hidden"]
+
+
+def test_a_failing_block_changes_nothing(tmp_path):
+    """An exception while writing leaves the old file and no temporary one."""
+    files.write_text(tmp_path / "x", "old")
+    with pytest.raises(ValueError, match="stop"), files.atomic_path(tmp_path / "x") as temporary:
+        temporary.write_text("half")
+        raise ValueError("stop")
+    assert [f.name for f in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda f: (f / "weights").unlink(), "weights is missing"),
+        (lambda f: (f / "weights").write_text("short"), "weights has 5 bytes, 12 were written"),
+        (lambda f: (f / "weights").write_text("NEWnewnewnew"), "weights was changed after it was written"),
+        (lambda f: (f / "code.py").write_text("evil"), "code.py does not belong there"),
+        (lambda f: (f / "manifest.json").unlink(), "manifest.json is missing"),
+        (lambda f: (f / "manifest.json").write_text("{"), "manifest.json is not readable"),
+    ],
+)
+def test_the_manifest_finds_every_kind_of_damage(tmp_path, damage, said):
+    """A missing, truncated, changed or added file is named; an untouched folder has no fault."""
+    with files.atomic_folder(tmp_path / "model") as inside:
+        (inside / "weights").write_text("new" * 4)
+    assert files.manifest_fault(tmp_path / "model") is None
+    damage(tmp_path / "model")
+    assert files.manifest_fault(tmp_path / "model") == said
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o022, 0o000])
+def test_files_follow_the_users_mask(tmp_path, mask):
+    """Written files have the permissions the user's umask gives, not those of a temporary file."""
+    before = os.umask(mask)
+    try:
+        files.write_text(tmp_path / "x", "text")
+        with files.atomic_folder(tmp_path / "model") as inside:
+            (inside / "weights").write_text("w")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o666 & ~mask
+    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == 0o777 & ~mask
+    assert stat.S_IMODE((tmp_path / "model/weights").stat().st_mode) == 0o666 & ~mask
+
+
+def test_nan_is_never_written_as_json(tmp_path):
+    """JSON that other readers refuse is refused here, and no file appears."""
+    with pytest.raises(ValueError, match="Out of range float"):
+        files.write_json(tmp_path / "x.json", {"score": float("nan")})
+    assert list(tmp_path.iterdir()) == []

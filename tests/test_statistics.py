@@ -1,0 +1,168 @@
+"""Intervals and comparisons against statsmodels, scikit-learn and brute force."""
+
+import numpy as np
+import pytest
+from ml_run import statistics
+from ml_run.statistics import (
+    accuracy_difference,
+    confusion_matrix,
+    expected_calibration_error,
+    f1_by_class,
+    f1_intervals,
+    log_loss,
+    macro_f1_difference,
+    rows_to_settle_proportion,
+    rows_to_settle_scaled,
+    wilson,
+)
+from sklearn.metrics import f1_score
+from sklearn.metrics import log_loss as sklearn_log_loss
+from statsmodels.stats.proportion import proportion_confint
+
+
+def random_table(chance, n, k):
+    true = chance.integers(0, k, n)
+    return true, np.where(chance.random(n) < 0.7, true, chance.integers(0, k, n))
+
+
+def test_wilson_equals_statsmodels_on_a_thousand_random_counts():
+    """Wilson's interval is the one statsmodels computes, to 1e-9, over all sizes."""
+    chance = np.random.default_rng(0)
+    for _ in range(1000):
+        n = int(chance.integers(1, 5000))
+        hits = int(chance.integers(0, n + 1))
+        low, high = proportion_confint(hits, n, method="wilson")
+        mine = wilson(hits, n)
+        assert (mine.low, mine.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+
+
+def test_wilson_without_rows_is_undefined():
+    """A proportion of nothing has no value and no interval."""
+    assert wilson(0, 0).model_dump() == {"value": None, "low": None, "high": None}
+
+
+def test_f1_equals_scikit_learn_on_a_thousand_random_tables():
+    """F1 of every class equals scikit-learn's, also with classes absent from truth or prediction."""
+    chance = np.random.default_rng(1)
+    for _ in range(1000):
+        k = int(chance.integers(2, 6))
+        true, predicted = random_table(chance, int(chance.integers(1, 60)), k)
+        expected = f1_score(true, predicted, labels=range(k), average=None, zero_division=0)
+        assert f1_by_class(confusion_matrix(true, predicted, k)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_an_unknown_predicted_label_is_a_mistake_of_its_row_only():
+    """An id of k or more counts against recall and as no prediction of any known class."""
+    matrix = confusion_matrix([0, 0, 1], [0, 7, 1], 2)
+    assert matrix.tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert f1_by_class(matrix) == pytest.approx([2 / 3, 1.0])
+
+
+def test_the_bootstrap_shortcut_equals_resampling_rows():
+    """Multinomial draws over the confusion matrix give the interval that resampling rows gives."""
+    chance = np.random.default_rng(2)
+    true, predicted = random_table(chance, 200, 3)
+    macro, weighted, classes = f1_intervals(confusion_matrix(true, predicted, 3), seed=5)
+    slow = np.array([_resampled_f1(chance, true, predicted) for _ in range(4000)])
+    assert (macro.low, macro.high) == pytest.approx(np.quantile(slow.mean(1), [0.025, 0.975]), abs=0.006)
+    assert (classes[1].low, classes[1].high) == pytest.approx(np.quantile(slow[:, 1], [0.025, 0.975]), abs=0.012)
+    assert macro.value == pytest.approx(f1_score(true, predicted, average="macro"))
+    assert weighted.value == pytest.approx(f1_score(true, predicted, average="weighted"))
+
+
+def _resampled_f1(chance, true, predicted):
+    rows = np.concatenate([chance.choice(np.flatnonzero(true == c), (true == c).sum()) for c in range(3)])
+    return f1_by_class(confusion_matrix(true[rows], predicted[rows], 3))
+
+
+def test_intervals_repeat_with_their_seed():
+    """The same counts and seed give the same interval to the last bit; another seed gives another."""
+    matrix = confusion_matrix(*random_table(np.random.default_rng(3), 100, 3), 3)
+    assert f1_intervals(matrix, seed=1) == f1_intervals(matrix, seed=1)
+    assert f1_intervals(matrix, seed=1) != f1_intervals(matrix, seed=2)
+
+
+def test_a_class_without_rows_leaves_macro_f1_undefined():
+    """A mean over classes of which one was never tested is no number."""
+    macro, _, classes = f1_intervals(confusion_matrix([0, 1, 1], [0, 1, 0], 3), seed=0)
+    assert macro.value is None
+    assert classes[2].value is None
+    assert classes[0].value is not None
+
+
+def test_no_rows_at_all_leave_every_score_undefined():
+    """Zero rows give None everywhere, never an exception or a zero."""
+    macro, weighted, classes = f1_intervals(confusion_matrix([], [], 2), seed=0)
+    assert [e.value for e in (macro, weighted, *classes)] == [None] * 4
+    assert macro_f1_difference([], [], [], 2, seed=0).value is None
+    assert accuracy_difference([], []).value is None
+    assert log_loss(np.zeros((0, 2)), []) is None
+    assert expected_calibration_error(np.zeros(0), []) is None
+
+
+def test_the_paired_bootstrap_equals_resampling_rows_jointly():
+    """The interval of a macro-F1 difference is the one of resampling rows with both predictions together."""
+    chance = np.random.default_rng(4)
+    true, new = random_table(chance, 150, 3)
+    old = np.where(chance.random(150) < 0.8, new, chance.integers(0, 3, 150))
+    found = macro_f1_difference(true, new, old, 3, seed=1)
+    slow = []
+    for _ in range(3000):
+        rows = np.concatenate([chance.choice(np.flatnonzero(true == c), (true == c).sum()) for c in range(3)])
+        slow.append(
+            f1_by_class(confusion_matrix(true[rows], new[rows], 3)).mean()
+            - f1_by_class(confusion_matrix(true[rows], old[rows], 3)).mean()
+        )
+    assert (found.low, found.high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.008)
+
+
+def test_a_model_compared_with_itself_differs_by_exactly_nothing():
+    """Same predictions: difference and both ends of its interval are zero."""
+    true, new = random_table(np.random.default_rng(5), 80, 3)
+    assert macro_f1_difference(true, new, new, 3, seed=1).model_dump() == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_newcombe_equals_the_published_example():
+    """Newcombe (1998), table III, cell counts 36, 12, 2, 0 by method 10: difference .2, interval .0569 to .3404."""
+    new = [True] * 36 + [True] * 12 + [False] * 2
+    old = [True] * 36 + [False] * 12 + [True] * 2
+    found = accuracy_difference(new, old)
+    assert (found.value, found.low, found.high) == (
+        pytest.approx(0.2),
+        pytest.approx(0.0569, abs=5e-5),
+        pytest.approx(0.3404, abs=5e-5),
+    )
+
+
+def test_log_loss_equals_scikit_learn_and_refuses_nan():
+    """Log loss is scikit-learn's; one NaN makes it undefined instead of silently something."""
+    chance = np.random.default_rng(6)
+    soft = chance.dirichlet(np.ones(3), 50)
+    true = chance.integers(0, 3, 50)
+    assert log_loss(soft, true) == pytest.approx(sklearn_log_loss(true, soft, labels=[0, 1, 2]), abs=1e-9)
+    soft[0, 0] = np.nan
+    assert log_loss(soft, true) is None
+    assert expected_calibration_error(soft.max(1), true == 0) is None
+
+
+def test_calibration_error_of_known_bins():
+    """Ten rows of confidence .8 of which five are right are off by .3; confident and right rows by 0."""
+    assert expected_calibration_error(np.full(10, 0.8), [True] * 5 + [False] * 5) == pytest.approx(0.3)
+    assert expected_calibration_error(np.ones(4), [True] * 4) == 0.0
+
+
+@pytest.mark.parametrize(("value", "threshold"), [(0.87, 0.85), (0.5, 0.6), (0.99, 0.95), (0.8, 0.85)])
+def test_rows_to_settle_is_the_smallest_number_that_does(value, threshold):
+    """At the number printed the interval leaves the threshold out; one row fewer and it still holds it."""
+    rows = rows_to_settle_proportion(value, threshold)
+    for n, held in ((rows - 1, True), (rows, False)):
+        low, high = proportion_confint(value * n, n, method="wilson")
+        assert (low <= threshold <= high) is held
+
+
+def test_rows_to_settle_a_scaled_interval():
+    """Half the gap to the threshold needs four times the rows; at the threshold itself no number does."""
+    estimate = statistics.Estimate(value=0.80, low=0.70, high=0.88)
+    assert rows_to_settle_scaled(estimate, 0.75, 100) == 401
+    assert rows_to_settle_scaled(estimate, 0.80, 100) is None
+    assert rows_to_settle_scaled(statistics.Estimate(value=None), 0.8, 100) is None
