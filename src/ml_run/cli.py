@@ -35,7 +35,7 @@ CONFIG = Path("ml_config.yaml")
 UNFINISHED = "unfinished"
 """Stands for `--resume` without an ID: the newest run that has not finished."""
 NOT_YET = {"init", "doctor", "check-data", "compare", "predict", "serve", "monitor", "evaluate"}
-"""Commands of docs/contracts that later versions bring; as a first word they are not taken for a run's name."""
+"""Commands that later versions bring; as a first word they are not taken for a run's name."""
 
 
 class _RunByDefault(TyperGroup):

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The exit codes of docs/contracts: what a CI job may rely on."""
+    """The exit codes a CI job may rely on."""
 
     OK = 0
     BUG = 1
