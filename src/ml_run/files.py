@@ -118,18 +118,19 @@ def seal_folder(folder: Path) -> None:
 def manifest_fault(folder: Path) -> str | None:
     """Compare `folder` with its manifest; return the first difference in words, or None when all is as written."""
     try:
-        entries = json.loads((folder / MANIFEST).read_text("utf-8"))
+        content = json.loads((folder / MANIFEST).read_text("utf-8"))
+        entries = {name: (entry["size"], entry["sha256"]) for name, entry in content.items()}
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
-    except ValueError:
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"{MANIFEST} is not readable"
-    for name, entry in entries.items():
+    for name, (size, digest) in entries.items():
         file = folder / name
         if not file.is_file():
             return f"{name} is missing"
-        if file.stat().st_size != entry["size"]:
-            return f"{name} has {file.stat().st_size} bytes, {entry['size']} were written"
-        if hash_file(file) != entry["sha256"]:
+        if file.stat().st_size != size:
+            return f"{name} has {file.stat().st_size} bytes, {size} were written"
+        if hash_file(file) != digest:
             return f"{name} was changed after it was written"
     extra = {file.relative_to(folder).as_posix() for file in _files(folder)} - set(entries)
     return f"{min(extra)} does not belong there" if extra else None
