@@ -1,12 +1,22 @@
-"""`ml_config.yaml` as frozen pydantic types. (loader to be written: see docs/architecture.md)"""
+"""`ml_config.yaml` as frozen pydantic types: every key with its bounds, its default and one sentence on what it does.
 
-from pathlib import Path
-from typing import Annotated, Literal
+The sentence under a field is its description in the schema, in `docs/config.md` and in error messages. Reading the
+file, with all its faults and their lines, is `config_file.load_config`.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_run.results import Severity
 
+TEXT_PATTERN = r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$"
+REGISTERED_NAME_PATTERN = r"^[^\s./:\\\x00-\x1f\x7f][^/:\\\x00-\x1f\x7f]*$"
+
+Text = Annotated[str, Field(pattern=TEXT_PATTERN, max_length=4096)]
+FieldName = Annotated[str, Field(min_length=1, max_length=255)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 
@@ -15,28 +25,38 @@ class Section(BaseModel):
     """Base of all sections: frozen, unknown keys refused, NaN and infinity refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
     )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # Any text may be a secret that ${NAME} brought in: a repr ends up in logs and tracebacks, so it shows none.
+        hidden = (str, tuple, dict)
+        return [(name, "…" if isinstance(value, hidden) else value) for name, value in super().__repr_args__()]
 
 
 class DataConfig(Section):
     """Where the labelled rows are and how to read them."""
 
-    train_path: str
+    train_path: Text
     """Training split: jsonl, csv, tsv or parquet, also .gz, or hf://dataset[/config]."""
-    val_path: str | None = None
+    val_path: Text | None = None
     """Validation split; left out: taken from the training file by content hash."""
-    test_path: str | None = None
+    test_path: Text | None = None
     """Test split, used once, for the verdict; left out: taken from the training file by content hash."""
-    text_field: str | tuple[str, ...] | None = None
+    text_field: FieldName | Annotated[tuple[FieldName, ...], Field(min_length=1)] | None = None
     """Field that holds the text, or a list of fields joined by a blank; default `text`."""
-    label_field: str | None = None
+    label_field: FieldName | None = None
     """Field that holds the label; default `label`."""
-    group_field: str | None = None
+    group_field: FieldName | None = None
     """Field of the source, speaker or document: a group is never divided between splits."""
-    label_map: dict[str, str] = {}
+    label_map: dict[str, Text] = {}
     """Explicit mapping of labels, e.g. north: Northern. Nothing is ever mapped by guess."""
-    language: str | None = None
+    language: Annotated[str, Field(pattern=LANGUAGE_PATTERN)] | None = None
     """Language profile to use, e.g. so; left out: recognised from the text."""
     leaks: Literal["drop", "keep", "error"] = "drop"
     """What to do with training rows that have a copy in val or test."""
@@ -44,7 +64,7 @@ class DataConfig(Section):
     """Share of rows for validation where no val_path is given."""
     test_share: Share = 0.2
     """Share of rows for the test where no test_path is given."""
-    revision: str | None = None
+    revision: Text | None = None
     """Commit of a hub data set."""
     checks: dict[str, Severity | Literal["off"]] = {}
     """Severity of single data checks, by rule name."""
@@ -53,13 +73,13 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """Which model to fine-tune."""
 
-    name: str
+    name: Text
     """Hub id, local folder, scratch:tiny or scratch:small."""
     num_labels: Annotated[int, Field(ge=2, le=1000)] | None = None
     """Number of classes; checked against the data; left out: taken from the data."""
     max_length: Annotated[int, Field(ge=8, le=8192)] = 512
     """Tokens of a text that the model reads."""
-    revision: str | None = None
+    revision: Text | None = None
     """Commit of a hub model; give the full hash to be sure of what you get."""
 
 
@@ -72,13 +92,13 @@ class TrainingConfig(Section):
     """Peak learning rate of AdamW."""
     epochs: Annotated[int, Field(ge=1, le=1000)] = 5
     """Passes over the training split, at most."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
     """Seed of every random choice."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """AdamW weight decay."""
     warmup_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of all steps over which the learning rate rises."""
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    max_grad_norm: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """Gradients are clipped to this norm."""
     gradient_accumulation_steps: Annotated[int, Field(ge=1, le=1024)] = 1
     """Batches whose gradients are summed before a step."""
@@ -97,7 +117,7 @@ class GateConfig(Section):
     """F1 that every class must reach."""
     min_class_recall: Threshold | None = None
     """Recall that every class must reach."""
-    min_support: Annotated[int, Field(ge=1)] = 30
+    min_support: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     """Test rows of a class below which its criteria are INCONCLUSIVE."""
     max_regression: Threshold | None = None
     """How much lower than production's the macro-F1 may be, judged on the same rows."""
@@ -107,7 +127,7 @@ class GateConfig(Section):
     """The macro-F1 must be higher than that of every baseline, beyond chance."""
     max_ece: Threshold | None = None
     """Expected calibration error allowed."""
-    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    max_latency_ms: Annotated[float, Field(gt=0, le=3_600_000)] | None = None
     """95th percentile of the time to score one text, in milliseconds."""
 
 
@@ -127,23 +147,23 @@ class DeploymentConfig(Section):
 class TrackingConfig(Section):
     """Where runs are recorded."""
 
-    uri: str | None = None
-    """MLflow tracking URI; default: MLFLOW_TRACKING_URI, else sqlite:///experiments/mlflow.db."""
-    experiment: str | None = None
+    uri: Text | None = None
+    """MLflow tracking URI; default: MLFLOW_TRACKING_URI, else sqlite:///experiments/mlflow.db. A password: ${NAME}."""
+    experiment: Text | None = None
     """MLflow experiment; default: the project folder's name."""
 
 
 class RegistryConfig(Section):
     """How the model is registered."""
 
-    name: str | None = None
+    name: Annotated[str, Field(pattern=REGISTERED_NAME_PATTERN, max_length=255)] | None = None
     """Registered model name; default: the project folder's name."""
 
 
 class ReportsConfig(Section):
     """Where the copy of the report goes."""
 
-    path: str = ".claude/reports"
+    path: Text = ".claude/reports"
     """Folder of the reports and of `_registry.md`, relative to the project folder."""
 
 
@@ -158,8 +178,3 @@ class Config(Section):
     tracking: TrackingConfig = TrackingConfig()
     registry: RegistryConfig = RegistryConfig()
     reports: ReportsConfig = ReportsConfig()
-
-
-def project_path(base: Path, value: str) -> Path:
-    """`value` as an absolute path, relative ones taken from `base`."""
-    return (base / value).resolve()

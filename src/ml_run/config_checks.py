@@ -1,0 +1,198 @@
+"""What types cannot know of a config: files that are not there, and values that contradict one another.
+
+Nothing heavy is imported and no network is asked, so these faults are told before anything is spent.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from ml_run.config import Config
+from ml_run.config_values import Values, as_written
+from ml_run.redaction import MASK, uri_passwords
+from ml_run.strict_yaml import Faults, Place
+
+DATA_FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
+HUB_PREFIX = "hf://"
+PATH_KEYS = ("data.train_path", "data.val_path", "data.test_path")
+_LONGEST_HUB_ADDRESS = 3
+_VALUE_CRITERIA = (
+    "deployment.min_accuracy",
+    "deployment.min_f1",
+    "gate.min_class_f1",
+    "gate.min_class_recall",
+    "gate.must_beat_baseline",
+    "gate.max_ece",
+    "gate.max_latency_ms",
+)
+_PRODUCTION_CRITERIA = ("gate.max_regression", "gate.min_improvement")
+_DATA_ADVICE = "write jsonl, csv, tsv or parquet, each also .gz, or hf://dataset[/config]"
+
+
+@dataclass
+class Subject:
+    """The config under test: the values that are sound, and where to say what is wrong."""
+
+    values: Values
+    base: Path
+    """Folder that relative paths are relative to."""
+    whole: Place
+    """Place of what is written nowhere."""
+    faults: Faults
+    warnings: list[str] = field(default_factory=list)
+
+    def get(self, key: str) -> Any:
+        """The value of `key`, its default where it is not written, None where it is at fault."""
+        section, name = key.split(".")
+        if {section, key} & self.values.failed:
+            return None
+        default = _DEFAULTS[key]
+        return self.values.typed.get(section, {}).get(name, default)
+
+    def place(self, key: str) -> Place:
+        """Where `key` is written."""
+        return self.values.place(key, self.whole)
+
+    def fault(self, key: str, found: str, remedy: str) -> None:
+        """Note a fault of `key`."""
+        self.faults.add(self.place(key), found, remedy)
+
+    def warn(self, key: str, text: str) -> None:
+        """Note what is allowed but surely not meant."""
+        self.warnings.append(f"{self.place(key)}: {text}")
+
+    def path(self, value: str) -> Path:
+        """`value` as an absolute path; links are not followed, so that the user's own name for a file is kept."""
+        home = Path(value).expanduser() if value.startswith("~/") else Path(value)
+        return Path(os.path.normpath(self.base / home))
+
+
+def _defaults() -> dict[str, Any]:
+    found = {}
+    for section, info in Config.model_fields.items():
+        for name, key in info.annotation.model_fields.items():  # type: ignore[union-attr]
+            found[f"{section}.{name}"] = None if key.is_required() else key.default
+    return found
+
+
+_DEFAULTS: Mapping[str, Any] = _defaults()
+
+
+def check(subject: Subject) -> None:
+    """Note every fault and warning that follows from the values together and from the files they name."""
+    for key in PATH_KEYS:
+        if value := subject.get(key):
+            _check_data_path(subject, key, value)
+    _check_same_file(subject)
+    _check_shares(subject)
+    _check_language(subject)
+    _check_gate(subject)
+    _check_tracking(subject)
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+def _check_data_path(subject: Subject, key: str, value: str) -> None:
+    if value.startswith(HUB_PREFIX):
+        parts = value.removeprefix(HUB_PREFIX).split("/")
+        if len(parts) > _LONGEST_HUB_ADDRESS or not all(parts):
+            subject.fault(key, f"{key} is {value}, which is no hub data set", "write hf://owner/name[/config]")
+        return
+    if "://" in value:
+        subject.fault(key, f"{key} is {value}, which is not on this machine", f"fetch it first, then {_DATA_ADVICE}")
+        return
+    path = subject.path(value)
+    if Path(path.name.removesuffix(".gz")).suffix.lower() not in DATA_FORMATS:
+        subject.fault(key, f"{key} is {value}: this ending says no format that is read", _DATA_ADVICE)
+    elif path.is_dir():
+        subject.fault(key, f"{key} is {value}, which is a folder", "name a file in it")
+    elif not path.exists():
+        subject.fault(key, f"{key} is {value}: there is no such file", nearest_file(path))
+    elif not os.access(path, os.R_OK):
+        subject.fault(key, f"{key} is {value}: you may not read it", f"chmod u+r {value}")
+
+
+def nearest_file(path: Path) -> str:
+    """What to do about a file that is not there: its most similar neighbour, or the first folder that is missing."""
+    folder = path.parent
+    if not folder.is_dir():
+        while not folder.parent.is_dir():
+            folder = folder.parent
+        return f"there is no folder {folder}; relative paths are relative to the config file"
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    if near := get_close_matches(path.name, names, n=1, cutoff=0.5):
+        return f"did you mean {near[0]}?"
+    return f"{folder} holds {', '.join(names[:5]) or 'no files'}"
+
+
+def _check_same_file(subject: Subject) -> None:
+    for first, second in combinations(PATH_KEYS, 2):
+        one, other = subject.get(first), subject.get(second)
+        if not one or not other or one.startswith(HUB_PREFIX) or other.startswith(HUB_PREFIX):
+            continue
+        if subject.path(one).resolve() == subject.path(other).resolve():
+            remedy = f"name two files, or leave {second.partition('.')[2]} out to have it taken from train_path"
+            subject.fault(second, f"{second} is the same file as {first}, {other}", remedy)
+
+
+def _check_shares(subject: Subject) -> None:
+    shares = [
+        subject.get(f"data.{name}_share") or 0 for name in ("val", "test") if subject.get(f"data.{name}_path") is None
+    ]
+    if sum(shares) >= 1:
+        found = f"data.val_share and data.test_share take {sum(shares):g} of the rows, which leaves none to train on"
+        subject.fault("data.test_share", found, "lower them, e.g. to 0.15 and 0.2")
+
+
+def _check_language(subject: Subject) -> None:
+    language = subject.get("data.language")
+    known = sorted(profile.stem for profile in (Path(__file__).parent / "languages").glob("*.yaml"))
+    if language is not None and language not in known:
+        remedy = f"known: {', '.join(known)}; leave the key out for any other language, none needs a profile"
+        subject.fault("data.language", f"data.language is {language}, which has no profile", remedy)
+
+
+# --- gate and tracking ----------------------------------------------------------------------------------------------
+
+
+def _check_gate(subject: Subject) -> None:
+    at_fault = any(key in subject.values.failed for key in (*_VALUE_CRITERIA, *_PRODUCTION_CRITERIA))
+    if not at_fault:
+        _check_criteria(subject)
+    if subject.get("gate.max_regression") is not None and subject.get("gate.min_improvement") is not None:
+        subject.warn(
+            "gate.max_regression",
+            "gate.max_regression changes nothing beside gate.min_improvement, which asks for more",
+        )
+    if subject.get("gate.decide_on") == "lower_bound" and subject.get("deployment.min_accuracy") == 1:
+        found = "deployment.min_accuracy is 1 and gate.decide_on is lower_bound: no interval's lower end reaches 1"
+        subject.fault("deployment.min_accuracy", found, "lower it, or decide on the point value")
+
+
+def _check_criteria(subject: Subject) -> None:
+    by_value, by_production = (
+        any(subject.get(key) not in (None, False) for key in keys) for keys in (_VALUE_CRITERIA, _PRODUCTION_CRITERIA)
+    )
+    nothing = "the verdict will be INCONCLUSIVE and nothing will be deployed; set deployment.min_accuracy or min_f1"
+    if not by_value and not by_production:
+        subject.warn("deployment", f"no criterion is set: {nothing}")
+    elif not by_value and subject.get("deployment.first_deploy") == "value_criteria":
+        text = f"every criterion compares with production: while there is none, {nothing}"
+        subject.warn("gate", text)
+
+
+def _check_tracking(subject: Subject) -> None:
+    uri = subject.get("tracking.uri")
+    if not uri:
+        return
+    if f":{MASK}@" in uri:
+        remedy = "set MLFLOW_TRACKING_URI to the whole address, or write ${NAME} in place of the password"
+        subject.fault("tracking.uri", f"tracking.uri has {MASK} in place of its password", remedy)
+    if any("${" not in password for password in uri_passwords(as_written(subject.values.nodes["tracking.uri"]))):
+        text = "tracking.uri holds a password in plain text; a resumed run will ask for it: write ${NAME} in its place"
+        subject.warn("tracking.uri", text)
