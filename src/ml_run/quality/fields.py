@@ -1,0 +1,119 @@
+"""Which fields hold the text, the label and the group."""
+
+import difflib
+from dataclasses import dataclass
+
+from ml_run.config import DataConfig
+from ml_run.errors import ConfigError, MlRunError, NotReadyError, UsageError
+from ml_run.quality.rules import finding
+from ml_run.reading import Source
+from ml_run.results import Finding
+
+TEXT, LABEL = "text", "label"
+TEXT_ALTERNATIVES = (
+    "sentence", "content", "tweet", "headline", "title", "body", "document", "article", "comment", "review",
+    "utterance", "message",
+)  # fmt: skip
+LABEL_ALTERNATIVES = (
+    "dialect_label", "category", "class", "target", "topic", "sentiment", "intent", "emotion", "labels",
+)  # fmt: skip
+"""Known names, used when the default is absent and exactly one of them is there."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields in use."""
+
+    text: tuple[str, ...]
+    label: str
+    group: str | None
+
+
+def choose_fields(config: DataConfig, sources: dict[str, Source]) -> tuple[Fields, list[Finding]]:
+    """Take the configured fields, else the defaults, else the only known alternative, which is said.
+
+    Raises:
+        ConfigError: a source has not the field that the config names; every such fault is listed.
+        NotReadyError: nothing is configured, and no field, or more than one, could be meant.
+    """
+    configured = _configured(config)
+    faults = [
+        _absent(key, name, source)
+        for key, name in configured
+        for source in sources.values()
+        if name not in source.fields
+    ]
+    if faults:
+        raise ConfigError(faults)
+    text, label = _named(config.text_field), config.label_field
+    notes: list[Finding] = []
+    if not text:
+        text = (_default(TEXT, TEXT_ALTERNATIVES, "text_field", sources, notes),)
+    if not label:
+        label = _default(LABEL, LABEL_ALTERNATIVES, "label_field", sources, notes)
+    return Fields(text, label, config.group_field), notes
+
+
+def _named(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _configured(config: DataConfig) -> list[tuple[str, str]]:
+    named = [("data.text_field", name) for name in _named(config.text_field)]
+    named += [("data.label_field", config.label_field)] if config.label_field else []
+    named += [("data.group_field", config.group_field)] if config.group_field else []
+    return named
+
+
+def _default(
+    default: str, alternatives: tuple[str, ...], key: str, sources: dict[str, Source], notes: list[Finding]
+) -> str:
+    """The default where a source has it, else the one alternative that every source has; adds a note in that case."""
+    if any(default in source.fields for source in sources.values()):
+        present = [default]
+    else:
+        present = [name for name in alternatives if all(name in source.fields for source in sources.values())]
+    if len(present) != 1 or not all(present[0] in source.fields for source in sources.values()):
+        raise _undecided(default, present, key, sources)
+    if present[0] != default:
+        message = f"there is no field {default!r}; {present[0]!r} is used as the {default}"
+        notes.append(finding("field_chosen", "info", message, count=len(sources)))
+    return present[0]
+
+
+def _undecided(default: str, present: list[str], key: str, sources: dict[str, Source]) -> NotReadyError:
+    lacking = next(source for source in sources.values() if default not in source.fields)
+    if len(present) > 1:
+        return NotReadyError(
+            f"there is no field {default!r}, and {' and '.join(present)} could be meant",
+            where=lacking.name,
+            remedy=f"name one in data.{key}",
+        )
+    return NotReadyError(
+        f"there is no field {default!r}; its fields are: {_listed(lacking)}",
+        where=lacking.name,
+        remedy=f"name the field that holds the {default} in data.{key}{_separator_hint(lacking)}",
+    )
+
+
+def _absent(key: str, name: str, source: Source) -> MlRunError:
+    near = difflib.get_close_matches(name, source.fields, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "name one of them"
+    return UsageError(
+        f"{source.name} has no field {name!r}; its fields are: {_listed(source)}",
+        where=key,
+        remedy=hint + _separator_hint(source),
+    )
+
+
+def _listed(source: Source) -> str:
+    shown = ", ".join(source.fields[:20])
+    return f"{shown}, …" if len(source.fields) > 20 else shown or "none"  # noqa: PLR2004 -- one line of a terminal
+
+
+def _separator_hint(source: Source) -> str:
+    only = source.fields[0] if len(source.fields) == 1 else ""
+    for mark, name in ((";", "semicolons"), ("\t", "tabs"), (",", "commas")):
+        if mark in only:
+            return f" (the file seems to be separated by {name}: csv needs commas, tsv tabs)"
+    return ""

@@ -1,0 +1,146 @@
+"""Rows out of what was read: each has a text with letters in it and one label, or is left out with its reason."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ml_run.quality.fields import Fields
+from ml_run.quality.rows import Rejected, Row, Splits, number_of, per_file, sighting, total
+from ml_run.quality.rules import RULES, Sighting, by_share, finding
+from ml_run.reading import Source
+from ml_run.results import Finding, Severity
+
+_LETTER = re.compile(r"[^\W\d_]")
+_EMPTY_ERROR = 0.005
+_NOT_ROWS = ("bom", "blank_line", "quoting")
+"""Faults of files by which no row is lost."""
+
+
+class _Unusable(Exception):  # noqa: N818 -- not an error: the reason why one row is left out
+    def __init__(self, rule: str, problem: str) -> None:
+        super().__init__(problem)
+        self.rule = rule
+        self.problem = problem
+
+
+def take_rows(source: Source, split: str, fields: Fields) -> tuple[list[Row], list[Rejected]]:
+    """The usable rows of one source, and every other with its reason; both in the order of the file."""
+    rows: list[Row] = []
+    rejected = [
+        Rejected(split, source.name, fault.line or 0, fault.rule, fault.problem, fault.raw)
+        for fault in source.faults
+        if fault.rule not in _NOT_ROWS
+    ]
+    for raw in source.rows:
+        values = raw.values
+        try:
+            text = _text(values, fields.text)
+            label = _label(values.get(fields.label), fields.label)
+        except _Unusable as why:
+            rejected.append(Rejected(split, source.name, raw.line, why.rule, why.problem, values))
+            continue
+        group = _scalar(values.get(fields.group)) if fields.group else None
+        rows.append(Row(source.name, raw.line, text, label, group or None, values))
+    return rows, sorted(rejected, key=lambda row: row.line)
+
+
+def _text(values: Mapping[str, Any], fields: tuple[str, ...]) -> str:
+    parts = [values.get(field) for field in fields]
+    for field, part in zip(fields, parts, strict=True):
+        if part is not None and not isinstance(part, str):
+            raise _Unusable("wrong_type", f"the field {field!r} is {_kind(part)}, not a string")
+    strings = [part for part in parts if isinstance(part, str)]
+    if not strings:
+        raise _Unusable("missing_field", f"it has no {' and no '.join(map(repr, fields))}")
+    text = strings[0] if len(fields) == 1 else " ".join(part.strip() for part in strings if part.strip())
+    if not _LETTER.search(text):
+        raise _Unusable("empty_text", "its text has no letter" if text.strip() else "its text is empty")
+    return text
+
+
+def _label(value: Any, field: str) -> str:
+    label = _scalar(value)
+    if label is None:
+        raise _Unusable("wrong_type", f"the field {field!r} is {_kind(value)}, not one label")
+    if not label.strip():
+        raise _Unusable("missing_field", f"it has no {field!r}")
+    return label
+
+
+def _scalar(value: Any) -> str | None:
+    """A value as text: numbers and booleans as JSON writes them, nothing as empty; None for what is no single value."""
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:  # noqa: PLR0124 -- NaN, as parquet files made by pandas have it for "nothing"
+        return ""
+    if isinstance(value, bool):
+        return json.dumps(value)
+    return None if isinstance(value, (list, dict, bytes)) else str(value)
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
+
+
+# --- findings -------------------------------------------------------------------------------------------------------
+
+
+def rejection_findings(rejected: list[Rejected], kept: Splits) -> list[Finding]:
+    """One finding for each reason that rows were left out by."""
+    everything = total(kept) + len(rejected)
+    found = []
+    for rule in RULES:
+        rows = [row for row in rejected if row.reason == rule]
+        if not rows:
+            continue
+        severity: Severity = "error"
+        if rule == "empty_text":
+            severity = by_share(len(rows) / everything, warning=-1, error=_EMPTY_ERROR)
+        seen = (Sighting(row.file, row.line, _shown(row.raw)) for row in rows)
+        found.append(finding(rule, severity, _rejection_message(rows), seen, count=len(rows), total=everything))
+    return found
+
+
+def _rejection_message(rows: list[Rejected]) -> str:
+    first = rows[0]
+    return (
+        f"{number_of(len(rows), 'row')} left out ({per_file(rows)}); "
+        f"the first is line {first.line} of {first.file}: {first.problem}"
+    )
+
+
+def _shown(raw: Any) -> str:
+    return raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
+
+
+def file_findings(sources: dict[str, Source]) -> list[Finding]:
+    """Findings about files as such, by which no row is lost."""
+    found = []
+    for rule in _NOT_ROWS:
+        places = [
+            (Sighting(source.name, fault.line), fault.problem)
+            for source in sources.values()
+            for fault in source.faults
+            if fault.rule == rule
+        ]
+        if places:
+            seen = [place for place, _ in places]
+            noun = "blank line" if rule == "blank_line" else "file"
+            message = f"{number_of(len(seen), noun)} ({per_file(seen)}): {places[0][1]}"
+            found.append(finding(rule, "info", message, seen, count=len(seen)))
+    return found
+
+
+def group_findings(splits: Splits, field: str | None) -> list[Finding]:
+    """Rows without the field that groups them."""
+    without = [row for rows in splits.values() for row in rows if row.group is None] if field else []
+    if not without:
+        return []
+    message = (
+        f"{number_of(len(without), 'row')} without {field!r} ({per_file(without)}): each counts as a group of its own"
+    )
+    return [
+        finding("missing_group", "warning", message, map(sighting, without), count=len(without), total=total(splits))
+    ]

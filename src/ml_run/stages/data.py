@@ -1,0 +1,222 @@
+"""The data stage: read the sources, look for what would make the result a lie, write the splits."""
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ml_run import files, languages
+from ml_run.config import Config
+from ml_run.errors import ConfigError, NotReadyError
+from ml_run.events import emit
+from ml_run.experiment import Experiment
+from ml_run.languages import Profile
+from ml_run.quality import duplicates, fields, labels, leaks, review, rules, splitting, structure, text
+from ml_run.quality.rows import Rejected, Row, Splits, every_row, total
+from ml_run.reading import Source, read_sources, source_fingerprint
+from ml_run.results import Finding, LanguageGuess, Lengths, PreparedData, SplitSummary
+from ml_run.splits import SplitRows, write_split
+
+__all__ = ["prepare_data", "source_fingerprint"]
+
+_SYNTHETIC = "synthetic"
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
+
+
+def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
+    """Read, check and write the data of a run.
+
+    Writes `data/{train,val,test}.parquet`, `rejected.jsonl` (every row left out, with its reason) and
+    `review_queue.csv`, also when the answer is "not ready".
+
+    Raises:
+        NotReadyError: a source cannot be read at all, or no row of it can be used.
+        ConfigError: the config contradicts the data: a field that is not there, another number of labels, a path
+            whose format is not known, a check that is no rule.
+    """
+    if faults := rules.unknown_checks(config.data.checks):
+        raise ConfigError(faults)
+    sources = read_sources(config.data, experiment.project)
+    used, findings = fields.choose_fields(config.data, sources)
+    splits, rejected = _take_rows(sources, used)
+    _refuse_empty(splits, sources, rejected, experiment)
+    findings += structure.file_findings(sources)
+    findings += structure.rejection_findings(rejected, splits)
+    findings += structure.group_findings(splits, used.group)
+
+    splits, notes = labels.tidy_labels(splits, config.data.label_map)
+    names = labels.sorted_labels(splits)
+    labels.check_number_of_labels(splits, names, config.model.num_labels)
+
+    profile, language = _language(config, splits)
+    splits, left_out, copies = _handle_copies(config, experiment, duplicates.hash_rows(splits, profile), sources)
+    rejected += left_out
+    counts = labels.class_counts(splits, names)
+    findings += [*notes, *copies, *labels.label_findings(splits, counts), *text.text_findings(splits)]
+    judged = rules.apply_checks(findings, config.data.checks)
+    _tell(judged)
+
+    _write_rejected(experiment, rejected)
+    for name, rows in splits.items():
+        write_split(experiment.split(name), _columns(rows, names))
+    summaries = {name: _summary(name, rows, rejected, counts[name], sources) for name, rows in splits.items()}
+    prepared = _record(names, summaries, used, judged, sources, language)
+    return prepared.model_copy(update={"advice": languages.advise(profile, prepared) if profile else ()})
+
+
+def _record(
+    names: tuple[str, ...],
+    summaries: dict[str, SplitSummary],
+    used: fields.Fields,
+    findings: tuple[Finding, ...],
+    sources: dict[str, Source],
+    language: LanguageGuess | None,
+) -> PreparedData:
+    return PreparedData(
+        labels=names,
+        splits=summaries,
+        text_fields=used.text,
+        label_field=used.label,
+        findings=findings,
+        readiness=rules.readiness(findings),
+        fingerprint=files.hash_value({name: summary.fingerprint for name, summary in summaries.items()}),
+        language=language,
+        synthetic=any(_SYNTHETIC in source.name.lower() for source in sources.values()),
+    )
+
+
+def _tell(findings: tuple[Finding, ...]) -> None:
+    for one in findings:
+        message, level = f"{one.rule}: {one.message}", _LEVELS[one.severity]
+        emit("finding", message, level=level, rule=one.rule, severity=one.severity, count=one.count)
+
+
+def _take_rows(sources: dict[str, Source], used: fields.Fields) -> tuple[Splits, list[Rejected]]:
+    splits: Splits = {}
+    rejected: list[Rejected] = []
+    for name, source in sources.items():
+        splits[name], left_out = structure.take_rows(source, name, used)
+        rejected += left_out
+    return splits, rejected
+
+
+def _refuse_empty(splits: Splits, sources: dict[str, Source], rejected: list[Rejected], experiment: Experiment) -> None:
+    empty = next((name for name, rows in splits.items() if not rows), None)
+    if empty is None:
+        return
+    where = sources[empty].name
+    left_out = [row for row in rejected if row.split == empty]
+    if not left_out:
+        raise NotReadyError("there are no rows", where=where, remedy="check the path in the config")
+    _write_rejected(experiment, rejected)
+    raise NotReadyError(
+        f"none of its {len(left_out):,} rows can be used; line {left_out[0].line}: {left_out[0].problem}",
+        where=where,
+        remedy=f"{experiment.relative(experiment.rejected)} has every row with its reason",
+    )
+
+
+def _language(config: Config, splits: Splits) -> tuple[Profile | None, LanguageGuess | None]:
+    if code := config.data.language:
+        profile = languages.load_profile(code)
+        evidence = f"data.language is {code}"
+        return profile, LanguageGuess(code=code, name=profile.name, how="configured", evidence=evidence)
+    guess = languages.recognise([row.text for row in every_row(splits)])
+    return (languages.load_profile(guess.code) if guess else None), guess
+
+
+def _handle_copies(
+    config: Config, experiment: Experiment, splits: Splits, sources: dict[str, Source]
+) -> tuple[Splits, list[Rejected], list[Finding]]:
+    """Divide what has to be divided, and deal with rows that say the same: conflicts, leaks, duplicates."""
+    data = config.data
+    splits, made = splitting.divide(splits, val_share=data.val_share, test_share=data.test_share)
+    conflicts = duplicates.find_conflicts(splits)
+    found = leaks.find_leaks(splits)
+    files.write_text(experiment.review_queue, review.review_queue(conflicts, found))
+    # A val split made here is as much the training file as train is; one that the user gave stays whole.
+    droppable = {"train", *made} - {"test"} if data.leaks == "drop" else set[str]()
+    kept, left_out = leaks.drop_leaks(splits, found, droppable)
+    findings = [
+        *splitting.split_findings(splits, made, sources["train"].name),
+        *duplicates.conflict_findings(conflicts, total(splits)),
+        *duplicates.duplicate_findings(splits),
+        *leaks.leak_findings(found, data.leaks, droppable, explicit="leaks" in data.model_fields_set),
+        *leaks.group_leak_findings(kept),
+    ]
+    return kept, left_out, findings
+
+
+# --- what is written ------------------------------------------------------------------------------------------------
+
+
+def _write_rejected(experiment: Experiment, rejected: list[Rejected]) -> None:
+    with files.atomic_path(experiment.rejected) as path, path.open("w", encoding="utf-8") as file:
+        for row in rejected:
+            line = {
+                "split": row.split,
+                "file": row.file,
+                "line": row.line,
+                "reason": row.reason,
+                "problem": row.problem,
+                "row": _without_nan(row.raw),
+            }
+            file.write(json.dumps(line, ensure_ascii=False, default=str, allow_nan=False) + "\n")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _columns(rows: list[Row], names: tuple[str, ...]) -> SplitRows:
+    ids = {label: number for number, label in enumerate(names)}
+    return SplitRows(
+        texts=[row.text for row in rows],
+        labels=[row.label for row in rows],
+        label_ids=[ids[row.label] for row in rows],
+        hashes=[row.hash for row in rows],
+        files=[row.file for row in rows],
+        lines=[row.line for row in rows],
+        groups=[row.group for row in rows],
+    )
+
+
+def _summary(
+    name: str, rows: list[Row], rejected: list[Rejected], classes: dict[str, int], sources: dict[str, Source]
+) -> SplitSummary:
+    return SplitSummary(
+        name=name,
+        source=sources.get(name, sources["train"]).name,
+        rows=len(rows),
+        rejected=sum(row.split == name for row in rejected),
+        classes=classes,
+        characters=_lengths([len(row.text) for row in rows]),
+        words=_lengths([len(row.text.split()) for row in rows]),
+        fingerprint=_fingerprint(rows),
+    )
+
+
+def _lengths(values: list[int]) -> Lengths:
+    import numpy as np
+
+    lengths = np.asarray(values or [0])
+    return Lengths(
+        minimum=float(lengths.min()),
+        median=float(np.median(lengths)),
+        mean=float(lengths.mean()),
+        p95=float(np.percentile(lengths, 95)),
+        maximum=float(lengths.max()),
+    )
+
+
+def _fingerprint(rows: list[Row]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps([row.text, row.label], ensure_ascii=False).encode("utf-8"))
+    return digest.hexdigest()
