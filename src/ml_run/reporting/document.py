@@ -1,0 +1,206 @@
+"""The report as a value: what it says, before it is Markdown or HTML.
+
+Both renderers walk the same document, so both files state the same facts. A plain `str` is text of ours or a message
+of a stage; both renderers escape it. Words of the user (labels, names, texts) stand in `User`, so that a page can give
+them a direction of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class User:
+    """Words of the user, in any script."""
+
+    text: str
+    kind: ClassVar[str] = "user"
+
+
+@dataclass(frozen=True)
+class Code:
+    """A command, key, path or identifier, shown as it is typed."""
+
+    text: str
+    kind: ClassVar[str] = "code"
+
+
+@dataclass(frozen=True)
+class Strong:
+    """Words to be seen first."""
+
+    text: str
+    kind: ClassVar[str] = "strong"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One of a few words that carry a judgement: PASS, FAIL, error, warning, …; shown as a coloured tag."""
+
+    text: str
+    kind: ClassVar[str] = "mark"
+
+    @property
+    def tone(self) -> str:
+        """Which colour it has: good, bad, doubt or neutral."""
+        return _TONES.get(self.text, "neutral")
+
+
+_TONES = {
+    "PASS": "good",
+    "ready": "good",
+    "FAIL": "bad",
+    "NOT READY": "bad",
+    "not ready": "bad",
+    "error": "bad",
+    "failed": "bad",
+    "INCONCLUSIVE": "doubt",
+    "warning": "doubt",
+    "ready with warnings": "doubt",
+    "interrupted": "doubt",
+}
+
+Piece = str | User | Code | Strong | Mark
+Rich = tuple[Piece, ...]
+Loose = Piece | Rich
+"""What the constructors below take: one piece or several."""
+
+
+def rich(*pieces: Loose) -> Rich:
+    """Join pieces and sequences of pieces to one line of text."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        joined.extend(piece if isinstance(piece, tuple) else (piece,))
+    return tuple(joined)
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """One paragraph."""
+
+    text: Rich
+    kind: ClassVar[str] = "paragraph"
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of short statements."""
+
+    items: tuple[Rich, ...]
+    kind: ClassVar[str] = "bullets"
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a table's column."""
+
+    title: Rich
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first cell of each row names the row."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Rich, ...], ...]
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart as SVG markup, with the words that state the same facts to those who do not see it."""
+
+    name: str
+    """Also its file name in `evaluation/figures`."""
+    title: str
+    description: str
+    svg: str
+    """Markup for a page; already escaped."""
+    file: str
+    """The same chart as a file of its own."""
+    kind: ClassVar[str] = "figure"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines shown as they are typed: commands, configuration."""
+
+    text: str
+    language: str = ""
+    kind: ClassVar[str] = "block"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: Rich
+    kind: ClassVar[str] = "heading"
+
+
+Content = Paragraph | Bullets | Table | Figure | Block | Heading
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report."""
+
+    name: str
+    """Short name for links, unique in the document."""
+    title: str
+    content: tuple[Content, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The first lines of the report."""
+
+    mark: Mark
+    headline: str
+    """One sentence, without the mark."""
+    points: tuple[Rich, ...]
+    """Why, and what was done, each in a sentence."""
+    command: str = ""
+    """What to type next; empty when no command goes on from here."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """The whole report."""
+
+    name: str
+    """The run's name, a word of the user."""
+    about: Rich
+    """Which run, when, in one line."""
+    banner: str
+    """What must not be overlooked, above everything else; empty for most runs."""
+    decision: Decision
+    sections: tuple[Section, ...]
+
+
+def paragraph(*pieces: Loose) -> Paragraph:
+    """A paragraph of these pieces."""
+    return Paragraph(rich(*pieces))
+
+
+def bullets(items: list[Loose]) -> Bullets:
+    """A list of these items."""
+    return Bullets(tuple(rich(item) for item in items))
+
+
+def table(caption: str, columns: list[Loose], rows: list[list[Loose]], *, numeric: str = "") -> Table:
+    """A table.
+
+    Args:
+        caption: what it shows, in one line.
+        columns: the head of each column.
+        rows: one list of cells a row, as long as `columns`.
+        numeric: one letter a column, `n` where it holds numbers; missing letters mean text.
+    """
+    flags = numeric.ljust(len(columns))
+    heads = tuple(Column(rich(head), flag == "n") for head, flag in zip(columns, flags, strict=True))
+    return Table(caption, heads, tuple(tuple(rich(cell) for cell in row) for row in rows))

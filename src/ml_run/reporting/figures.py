@@ -1,0 +1,175 @@
+"""Charts of the data and of the training."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ml_run.reporting import svg
+from ml_run.reporting.wording import count, listed, percent, score, visible
+
+if TYPE_CHECKING:
+    import xml.etree.ElementTree as ET
+    from collections.abc import Sequence
+
+    from ml_run.reporting.document import Figure
+    from ml_run.results import EpochScores, PreparedData, SplitSummary, TrainedModel
+
+MOST_CLASSES = 40
+"""Charts with one row a class show this many; the tables show all."""
+_ROW = 44
+_SPLIT_MARKS = {"train": "bar", "val": "ring", "test": "diamond"}
+_PANEL = 190
+_MOST_DOTS = 40
+_MOST_TICKS = 6
+
+
+# --- class balance --------------------------------------------------------------------------------------------------
+
+
+def class_balance(data: PreparedData) -> Figure:
+    """Share of each class in each split: a bar for train, a ring for val, a diamond for test."""
+    splits = [split for name in _SPLIT_MARKS if (split := data.splits.get(name))]
+    labels = sorted(data.labels, key=lambda label: -_share(splits[0], label))[:MOST_CLASSES]
+    top = _round_up(max(_share(split, label) for split in splits for label in data.labels))
+    parts = _split_legend(splits)
+    for row, label in enumerate(labels):
+        parts += _balance_row(splits, label, 30 + row * _ROW, top)
+    bottom = 34 + len(labels) * _ROW
+    ticks = [(step / 4, f"{100 * top * step / 4:g} %") for step in range(5)]
+    parts += svg.axis(bottom, ticks)
+    title = "Share of each class in each split"
+    return svg.draw("class-balance", title, _balance_words(splits, labels), bottom + 26, parts)
+
+
+def _share(split: SplitSummary, label: str) -> float:
+    return split.classes.get(label, 0) / split.rows if split.rows else 0.0
+
+
+def _round_up(share: float) -> float:
+    return next((step for step in (0.1, 0.2, 0.4, 0.6, 0.8) if share <= step), 1.0)
+
+
+def _split_legend(splits: Sequence[SplitSummary]) -> list[ET.Element]:
+    return [
+        svg.key(svg.at(place * 0.32), 16, [_split_symbol(_SPLIT_MARKS[split.name])], split.name)
+        for place, split in enumerate(splits)
+    ]
+
+
+def _split_symbol(mark: str) -> ET.Element:
+    if mark == "bar":
+        return svg.element("rect", x=0, y=-11, width=36, height=12, class_="bar")
+    return svg.mark(mark, "28", -5)
+
+
+def _balance_row(splits: Sequence[SplitSummary], label: str, y: float, top: float) -> list[ET.Element]:
+    counts = " · ".join(f"{split.classes.get(label, 0):,}" for split in splits)
+    drawn = [
+        svg.text(svg.shorten(label, 180), svg.at(0), y + 12),
+        svg.text(counts, svg.at(1), y + 12, anchor="end", style="s"),
+        svg.line(svg.at(0), svg.at(1), y + 27, y + 27, "grid"),
+    ]
+    for split in splits:
+        place, mark = _share(split, label) / top, _SPLIT_MARKS[split.name]
+        if mark == "bar":
+            width = f"{float(svg.at(place)[:-1]) - float(svg.at(0)[:-1]):.2f}%"
+            drawn.append(svg.element("rect", x=svg.at(0), y=y + 20, width=width, height=14, class_="bar"))
+        else:
+            drawn.append(svg.mark(mark, svg.at(place), y + 27))
+    return drawn
+
+
+def _balance_words(splits: Sequence[SplitSummary], labels: Sequence[str]) -> str:
+    rows = [
+        f"{visible(label)}: " + ", ".join(f"{percent(_share(s, label))} of {s.name}" for s in splits)
+        for label in labels
+    ]
+    return "; ".join(rows) + "."
+
+
+# --- training curve -------------------------------------------------------------------------------------------------
+
+
+def training_curve(model: TrainedModel) -> Figure:
+    """Training and validation loss above, validation macro-F1 below, over the epochs."""
+    curve = model.curve
+    losses = [e.train_loss for e in curve], [e.val_loss for e in curve]
+    highest = max((value for series in losses for value in series if value is not None), default=1.0) or 1.0
+    parts = _panel(curve, model.best_epoch, losses, highest, 0, ("training loss", "validation loss"))
+    scores: list[float | None] = [e.val_macro_f1 for e in curve]
+    parts += _panel(curve, model.best_epoch, ([], scores), 1.0, _PANEL, ("", "validation macro-F1"))
+    epochs = [e.epoch for e in curve]
+    ticks = [(_place(epoch, epochs), f"{epoch:g}") for epoch in _ticks(epochs)]
+    parts += svg.axis(2 * _PANEL - 14, ticks)
+    parts.append(svg.text("epoch", svg.at(0.5), 2 * _PANEL + 22, anchor="middle", style="s"))
+    return svg.draw("training-curve", "Training, epoch by epoch", _curve_words(model), 2 * _PANEL + 30, parts)
+
+
+def _panel(
+    curve: Sequence[EpochScores],
+    best: float,
+    series: tuple[list[float | None], list[float | None]],
+    highest: float,
+    top: float,
+    names: tuple[str, str],
+) -> list[ET.Element]:
+    epochs = [e.epoch for e in curve]
+    floor, ceiling = top + _PANEL - 20, top + 40
+    drawn: list[ET.Element] = []
+    for step in range(3):
+        level = floor - (floor - ceiling) * step / 2
+        label = f"{highest * step / 2:.2g}"
+        drawn += [
+            svg.line(svg.at(0), svg.at(1), level, level, "grid"),
+            svg.text(label, svg.at(0), level - 3, style="s"),
+        ]
+    drawn.append(svg.line(svg.at(_place(best, epochs)), svg.at(_place(best, epochs)), ceiling, floor, "best"))
+    drawn += _curve_legend(names, top + 16)
+    for values, style, shape in zip(series, ("first", "other"), ("dot", "ring"), strict=True):
+        points = [
+            (svg.at(_place(epoch, epochs)), floor - (floor - ceiling) * min(1.0, value / highest))
+            for epoch, value in zip(epochs, values, strict=False)
+            if value is not None
+        ]
+        drawn += [svg.line(a[0], b[0], a[1], b[1], style) for a, b in pairwise(points)]
+        drawn += [svg.mark(shape, x, y) for x, y in points] if len(points) <= _MOST_DOTS else []
+    return drawn
+
+
+def _curve_legend(names: tuple[str, str], y: float) -> list[ET.Element]:
+    entries = [
+        (name, style, shape)
+        for name, style, shape in zip(names, ("first", "other"), ("dot", "ring"), strict=True)
+        if name
+    ]
+    return [
+        svg.key(svg.at(0.5 * place), y, [svg.line("0", "36", -4, -4, style), svg.mark(shape, "18", -4)], name)
+        for place, (name, style, shape) in enumerate(entries)
+    ]
+
+
+def _place(epoch: float, epochs: Sequence[float]) -> float:
+    first, last = epochs[0], epochs[-1]
+    return 0.5 if first == last else min(1.0, max(0.0, 0.04 + 0.96 * (epoch - first) / (last - first)))
+
+
+def _ticks(epochs: Sequence[float]) -> Sequence[float]:
+    stride = -(-len(epochs) // _MOST_TICKS)
+    return epochs[::-stride][::-1]
+
+
+def _curve_words(model: TrainedModel) -> str:
+    first, last = model.curve[0], model.curve[-1]
+    known = [
+        f"{name} from {score(start)} to {score(end)}"
+        for name, start, end in (
+            ("training loss", first.train_loss, last.train_loss),
+            ("validation loss", first.val_loss, last.val_loss),
+            ("validation macro-F1", first.val_macro_f1, last.val_macro_f1),
+        )
+        if start is not None and end is not None
+    ]
+    went = f"{listed(known)} over {count(len(model.curve), 'evaluation')}; " if known else ""
+    best = f"best validation macro-F1 {score(model.best_val_macro_f1)} at epoch {model.best_epoch:g}"
+    return f"{went}{best} (dotted line), the model that was kept."

@@ -1,0 +1,236 @@
+"""The model card: README.md of a model folder, in the form the Hugging Face hub reads.
+
+Sections follow Mitchell et al. 2019, "Model Cards for Model Reporting": details, intended use, factors, metrics, data,
+quantitative analyses, ethical considerations, caveats.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from ml_run.reporting import markdown
+from ml_run.reporting.document import Code, Content, Loose, Section, Strong, User, bullets, paragraph, rich, table
+from ml_run.reporting.score_sections import confused_pairs, quick_scores
+from ml_run.reporting.wording import count, percent, score, sentence, visible
+
+if TYPE_CHECKING:
+    from ml_run.config import Config
+    from ml_run.results import Evaluation, PreparedData, TrainedModel, Verdict
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_COMMIT_LENGTH = 40
+_SYNTHETIC = "SYNTHETIC: trained on generated text, to show how ml-run works. Of no use on real text."
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the card needs to know of the model; a `TrainedModel` has it all, the train stage knows it earlier."""
+
+    base: str
+    base_revision: str | None
+    labels: tuple[str, ...]
+    max_length: int
+    parameters: int
+    seed: int
+    best_epoch: float
+    best_val_macro_f1: float | None
+
+
+def render_model_card(
+    config: Config,
+    data: PreparedData,
+    model: ModelFacts | TrainedModel,
+    evaluation: Evaluation | None = None,
+    verdict: Verdict | None = None,
+) -> str:
+    """The text of the model card.
+
+    Args:
+        config: the run's config.
+        data: what the model was trained on.
+        model: the model.
+        evaluation: its scores on the test split; left out while there are none.
+        verdict: the gate's answer; left out while there is none.
+    """
+    sections = (
+        _details(config, data, model),
+        _use(data),
+        _factors(data),
+        _metrics(model, evaluation, verdict),
+        _data(data),
+        _analyses(evaluation),
+        _ethics(),
+        _caveats(config, data, model, evaluation),
+    )
+    parts = [_front_matter(data, model), f"# {_title(data)}"]
+    parts += [f"> **{markdown.escape(_SYNTHETIC)}**"] if data.synthetic else []
+    for section in sections:
+        parts += [f"## {section.title}", *(markdown.content(piece) for piece in section.content)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(data: PreparedData, model: ModelFacts | TrainedModel) -> str:
+    import yaml
+
+    fields: dict[str, Any] = {}
+    if data.language:
+        fields["language"] = [data.language.code]
+    if _is_hub_id(model):
+        fields["base_model"] = model.base
+    fields |= {
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["text-classification", "ml-run", *(["synthetic"] if data.synthetic else [])],
+        "metrics": ["f1", "accuracy"],
+    }
+    return f"---\n{yaml.safe_dump(fields, allow_unicode=True, sort_keys=False)}---"
+
+
+def _is_hub_id(model: ModelFacts | TrainedModel) -> bool:
+    # A local folder is named by the hash of its weights, a hub model by a git commit or nothing.
+    by_commit = model.base_revision is None or len(model.base_revision) == _COMMIT_LENGTH
+    return by_commit and _HUB_ID.fullmatch(model.base) is not None
+
+
+def _title(data: PreparedData) -> str:
+    language = f"{markdown.escape(data.language.name)} text" if data.language else "Text"
+    return f"{language} classifier: {', '.join(markdown.escape(label) for label in data.labels[:8])}" + (
+        ", …" if len(data.labels) > 8 else ""  # noqa: PLR2004 -- a title of one line
+    )
+
+
+def _base(model: ModelFacts | TrainedModel) -> Loose:
+    if model.base.startswith("scratch:"):
+        return "none: trained from scratch"
+    # Of a local folder only the name: its place is nobody's business.
+    name = model.base if _is_hub_id(model) else PurePath(model.base).name
+    return rich(User(name), f", revision {model.base_revision}" if model.base_revision else "")
+
+
+def _details(config: Config, data: PreparedData, model: ModelFacts | TrainedModel) -> Section:
+    labels = [piece for number, label in enumerate(data.labels) for piece in (", " if number else "", User(label))]
+    rows: list[list[Loose]] = [
+        ["Task", "single-label text classification"],
+        ["Labels", rich(*labels)],
+        ["Base model", _base(model)],
+        ["Parameters", f"{model.parameters:,}"],
+        ["Tokens read of a text", f"at most {model.max_length:,}; the rest is not read"],
+        ["Trained with", f"ml-run, seed {model.seed}, class weights {config.training.class_weights}"],
+        ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
+        ["Data fingerprint", Code(data.fingerprint)],
+    ]
+    return Section("details", "Model details", (table("The model", ["", ""], rows),))
+
+
+def _use(data: PreparedData) -> Section:
+    kind = f"{data.language.name} texts" if data.language else "texts"
+    if data.synthetic:
+        intended = "To see what ml-run does. Not for any real text."
+    else:
+        intended = f"To give {kind} like those of the training data one of the labels above, for a person to build on."
+    outside: list[Loose] = [
+        "Decisions about single persons: their origin, clan, status, or what they may do.",
+        "Texts in other languages, of other kinds or times than the training data: it will give a label all the same.",
+        "Texts that belong to none of the labels: it has no answer for 'none of these'.",
+    ]
+    return Section(
+        "use",
+        "Intended and out-of-scope use",
+        (paragraph(Strong("Intended: "), intended), paragraph(Strong("Out of scope:")), bullets(outside)),
+    )
+
+
+def _factors(data: PreparedData) -> Section:
+    train = data.splits.get("train")
+    factors: list[Loose] = [
+        "What the labels mean: they are those of the training data, and ml-run knows no definition of them.",
+        "Source, topic, spelling and length of a text, each of which can stand in for a label without being it.",
+    ]
+    if train:
+        factors.append(
+            f"Length: half of the training texts have at most {train.words.median:,.0f} words, 95 of 100 at most "
+            f"{train.words.p95:,.0f}."
+        )
+    factors += [
+        rich(Strong(f"{a.topic}: "), sentence(a.text), f" (Source: {a.source}; {a.dated}.)") for a in data.advice
+    ]
+    return Section("factors", "Factors", (bullets(factors),))
+
+
+def _metrics(model: ModelFacts | TrainedModel, evaluation: Evaluation | None, verdict: Verdict | None) -> Section:
+    first = (
+        "Macro-F1 comes first: in it a rare class counts as much as a common one. Then accuracy, F1 of each class and "
+    )
+    content: list[Content] = [paragraph(f"{first}calibration.")]
+    if verdict:
+        content.append(paragraph("Verdict of the gate: ", Strong(verdict.overall), ". ", sentence(verdict.reason)))
+    if evaluation is None:
+        val = score(model.best_val_macro_f1)
+        content.append(
+            paragraph(
+                f"Not evaluated on a test split yet. Macro-F1 on the validation split, which chose the epoch: {val}."
+            )
+        )
+    else:
+        caption = f"On {count(evaluation.n, 'row')} of the test split, used for nothing else"
+        content.append(table(caption, ["Metric", "Value", "95 % interval"], quick_scores(evaluation), numeric=" nn"))
+    return Section("metrics", "Metrics", tuple(content))
+
+
+def _data(data: PreparedData) -> Section:
+    names = [name for name in ("train", "val", "test") if name in data.splits]
+    rows: list[list[Loose]] = [
+        [User(label), *(f"{data.splits[name].classes.get(label, 0):,}" for name in names)] for label in data.labels
+    ]
+    rows.append([Strong("all"), *(f"{data.splits[name].rows:,}" for name in names)])
+    said = f"Readiness by ml-run's checks: {data.readiness}."
+    found = [
+        rich(f"{f.severity}: ", Code(f.rule), ", ", sentence(f.message)) for f in data.findings if f.severity != "info"
+    ]
+    content: list[Content] = [table("Rows of each class", ["Class", *names], rows, numeric=" nnn"), paragraph(said)]
+    content += [bullets([*found])] if found else []
+    return Section("data", "Training and evaluation data", tuple(content))
+
+
+def _analyses(evaluation: Evaluation | None) -> Section:
+    if evaluation is None:
+        return Section("analyses", "Quantitative analyses", (paragraph("None before the evaluation."),))
+    content: list[Content] = []
+    others = [*evaluation.baselines, *([evaluation.production] if evaluation.production else [])]
+    rows: list[list[Loose]] = [
+        [m.name, score(m.macro_f1.value), score(m.accuracy.value)] for m in (evaluation.candidate, *others)
+    ]
+    content.append(table("Side by side on the same rows", ["Model", "Macro-F1", "Accuracy"], rows, numeric=" nn"))
+    pairs = confused_pairs(evaluation.candidate, evaluation.labels)
+    if pairs:
+        content += [paragraph("Most frequent mistakes:"), bullets(pairs)]
+    return Section("analyses", "Quantitative analyses", tuple(content))
+
+
+def _ethics() -> Section:
+    said: list[Loose] = [
+        "How a person writes can tell where they come from. A label for a text must not become a label for its writer.",
+        "Mistakes are not spread evenly: see the F1 of each class, and which class is taken for which.",
+        "The texts were written by people; whether they may be used so is for those who collected them to say.",
+    ]
+    return Section("ethics", "Ethical considerations", (bullets(said),))
+
+
+def _caveats(
+    config: Config, data: PreparedData, model: ModelFacts | TrainedModel, evaluation: Evaluation | None
+) -> Section:
+    said: list[Loose] = [
+        f"One training run, seed {model.seed}: another seed can score differently.",
+        "The scores cannot be better than the labels they are measured against.",
+    ]
+    small = [c for c in evaluation.candidate.classes if c.support < config.gate.min_support] if evaluation else []
+    said += [rich("Few test rows of ", User(c.label), f": {c.support:,}.") for c in small]
+    if evaluation and evaluation.candidate.accuracy.low is not None:
+        accuracy = evaluation.candidate.accuracy
+        said.append(f"The accuracy lies between {percent(accuracy.low)} and {percent(accuracy.high)} (95 % interval).")
+    if data.synthetic:
+        said.insert(0, Strong(visible(_SYNTHETIC)))
+    return Section("caveats", "Caveats and recommendations", (bullets(said),))

@@ -1,0 +1,139 @@
+"""What is not known, and what to do next: advice drawn from the records, most useful first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_run.reporting.document import Code, Loose, User, rich
+from ml_run.reporting.wording import count, interval, score, sentence, with_interval
+
+if TYPE_CHECKING:
+    from ml_run.reporting.records import Facts
+    from ml_run.results import ClassScores, Evaluation
+
+_SMALL_TEST = 300
+"""Test rows below which the interval of an accuracy near .85 is wider than eight points."""
+_SHOWN = 3
+_ONLY_ROUNDING = 0.005
+
+
+def limits(facts: Facts) -> list[Loose]:
+    """What the numbers of this report do not tell."""
+    found: list[Loose] = []
+    if facts.synthetic:
+        found.append("The data is SYNTHETIC: the scores show that the pipeline works, and nothing about a language.")
+    if facts.evaluation:
+        found += [*_test_size(facts.evaluation), *_small_classes(facts, facts.evaluation)]
+    if facts.model:
+        found.append(
+            f"One training run was made, with seed {facts.model.seed}. Another seed can score differently; the intervals "
+            "cover the choice of the test rows, not that of the seed."
+        )
+    if facts.evaluation:
+        found.append(
+            "The scores hold for texts like those of the test split. Texts of another source, time, topic or kind of "
+            "speaker were not tested."
+        )
+        if facts.evaluation.production is None:
+            found.append("There was no production model to compare with.")
+    return found
+
+
+def _test_size(evaluation: Evaluation) -> list[Loose]:
+    accuracy = evaluation.candidate.accuracy
+    if accuracy.low is None or accuracy.high is None:
+        return [f"The accuracy on {count(evaluation.n, 'test row')} has no interval."]
+    points = 50 * (accuracy.high - accuracy.low)
+    small = " That is a small test set: small differences between models mean nothing on it."
+    return [
+        f"With {count(evaluation.n, 'test row')} the accuracy is known to about ±{points:.1f} points."
+        + (small if evaluation.n < _SMALL_TEST else "")
+    ]
+
+
+def _small_classes(facts: Facts, evaluation: Evaluation) -> list[Loose]:
+    least = facts.config.gate.min_support
+    small = [c for c in evaluation.candidate.classes if c.support < least]
+    if not small:
+        return []
+    pieces: list[Loose] = [f"Little is known of classes with fewer than {least} test rows: "]
+    for number, scores in enumerate(small):
+        pieces += ["; " if number else "", User(scores.label), f" ({count(scores.support, 'row')}, F1 {_f1(scores)})"]
+    return [rich(*pieces, ".")]
+
+
+def _f1(scores: ClassScores) -> str:
+    return score(scores.f1.value) if scores.f1.low is None else interval(scores.f1)
+
+
+def next_steps(facts: Facts) -> list[Loose]:
+    """What would help most, in order."""
+    found: list[Loose] = [
+        rich(Code(f.rule), ": ", sentence(f.remedy))
+        for f in (facts.data.findings if facts.data else ())
+        if f.severity == "error"
+    ]
+    if facts.error and facts.error.remedy:
+        found.append(sentence(facts.error.remedy))
+    found += [*_more_test_rows(facts), *_cheaper_model(facts), *_weak_classes(facts), *_longer_training(facts)]
+    warnings = [f for f in (facts.data.findings if facts.data else ()) if f.severity == "warning"]
+    found += [rich(Code(f.rule), ": ", sentence(f.remedy)) for f in warnings[:_SHOWN]]
+    return found
+
+
+def _more_test_rows(facts: Facts) -> list[Loose]:
+    wanted = [c for c in (facts.verdict.criteria if facts.verdict else ()) if c.rows_to_settle]
+    if not wanted:
+        return []
+    most = max(wanted, key=lambda c: c.rows_to_settle or 0)
+    return [
+        rich(
+            f"Label more test rows: about {most.rows_to_settle:,} in all would settle ", Code(most.name),
+            f", at the value seen now. The test split has {most.n:,} for it.",
+        )
+    ]  # fmt: skip
+
+
+def _cheaper_model(facts: Facts) -> list[Loose]:
+    ours = facts.evaluation.candidate.macro_f1.value if facts.evaluation else None
+    theirs = facts.linear.macro_f1.value if facts.linear else None
+    if ours is None or theirs is None or ours > theirs:
+        return []
+    return [
+        rich(
+            "Take the linear baseline in earnest: it is no worse here, trains in seconds and needs no accelerator. ",
+            "A larger model earns its cost only once it beats it on the same test rows.",
+        )
+    ]
+
+
+def _weak_classes(facts: Facts) -> list[Loose]:
+    classes = facts.evaluation.candidate.classes if facts.evaluation else ()
+    known = sorted(
+        (c for c in classes if c.f1.value is not None and c.f1.value < 1 - _ONLY_ROUNDING),
+        key=lambda c: c.f1.value or 0.0,
+    )
+    if not known:
+        return []
+    worst, train = known[0], facts.data.splits.get("train") if facts.data else None
+    has = f", which has {count(train.classes.get(worst.label, 0), 'training row')}" if train else ""
+    return [
+        rich(
+            "Label more training rows of ",
+            User(worst.label),
+            f"{has}: it has the lowest F1, {with_interval(worst.f1)}.",
+        )
+    ]
+
+
+def _longer_training(facts: Facts) -> list[Loose]:
+    model = facts.model
+    if model is None or len(model.curve) < 2 or model.stopped_early or model.best_epoch < model.curve[-1].epoch:  # noqa: PLR2004 -- a trend needs two points
+        return []
+    return [
+        rich(
+            "Train longer: the last epoch was the best one, so the score was still rising. Raise ",
+            Code("training.epochs"),
+            ".",
+        )
+    ]

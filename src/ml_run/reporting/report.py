@@ -1,0 +1,109 @@
+"""Writing the report of a run: from its records to Markdown, HTML and figures."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from ml_run import events, files
+from ml_run.reporting import data_sections, markdown, page, run_sections, score_sections
+from ml_run.reporting.decision import decide_first_lines, summary_line
+from ml_run.reporting.document import Code, Document, Figure, Section, bullets, rich
+from ml_run.reporting.next_steps import limits, next_steps
+from ml_run.reporting.publishing import publish
+from ml_run.reporting.records import read_facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ml_run.config import Config
+    from ml_run.experiment import Experiment
+    from ml_run.reporting.records import Facts
+
+SYNTHETIC = (
+    "SYNTHETIC data: made by a generator to show how ml-run works. No score here says anything about a language."
+)
+
+
+def write_reports(config: Config, experiment: Experiment) -> Path:
+    """Write the report of a run from whichever records it has; may be called again at any time.
+
+    Writes `report.md`, `report.html` and `evaluation/figures/*.svg` in the experiment folder, the copy
+    `<reports.path>/implementation/ml-run-YYYY-MM-DD.md` and its line in `<reports.path>/_registry.md`. The same records
+    give the same bytes.
+
+    Args:
+        config: the run's resolved config.
+        experiment: the run's folder.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        UsageError: `run.json` is missing, or a record cannot be read.
+        OSError: the experiment folder cannot be written. A copy that cannot be written is a warning.
+    """
+    facts = read_facts(config, experiment)
+    document = build_document(facts)
+    figures = _write_figures(facts, document)
+    files.write_text(experiment.report_md, markdown.render(document, figures=_seen_from(experiment.folder, figures)))
+    files.write_text(experiment.report_html, page.render(document))
+    try:
+        _publish(facts, document, figures)
+    except OSError as error:
+        where = experiment.project / config.reports.path
+        message = f"the report could not be copied to {where}: {error.strerror}; it is in {experiment.report_md}"
+        events.emit("warning", message, level=logging.WARNING)
+    return experiment.report_html
+
+
+def build_document(facts: Facts) -> Document:
+    """All that the report says, decision first."""
+    about = rich(Code(facts.run.id), f" · begun {facts.run.created[:19].replace('T', ' ')} UTC")
+    banner = SYNTHETIC if facts.synthetic else ""
+    return Document(facts.run.name, about, banner, decide_first_lines(facts), tuple(_sections(facts)))
+
+
+def _sections(facts: Facts) -> list[Section]:
+    found: list[Section] = []
+    evaluation = facts.evaluation
+    found += [score_sections.mistakes(evaluation)] if evaluation else []
+    found += [score_sections.criteria(facts.verdict)] if facts.verdict else []
+    for name, title, items in (
+        ("limits", "What is not known", limits(facts)),
+        ("next", "What would help most", next_steps(facts)),
+    ):
+        found += [Section(name, title, (bullets(items),))] if items else []
+    found += [score_sections.scores(facts, evaluation)] if evaluation else []
+    found += [data_sections.data(facts, facts.data)] if facts.data else []
+    found += [run_sections.training(facts, facts.model)] if facts.model else []
+    found += [run_sections.deployment(facts)] if facts.deployment or facts.registration else []
+    return [*found, run_sections.asked(facts), run_sections.reproduce(facts)]
+
+
+def _write_figures(facts: Facts, document: Document) -> Path | None:
+    """Write each figure as a file of its own; None for a run that was not evaluated."""
+    if facts.evaluation is None:
+        return None
+    folder = facts.experiment.evaluation / "figures"
+    for section in document.sections:
+        for figure in section.content:
+            if isinstance(figure, Figure):
+                files.write_text(folder / f"{figure.name}.svg", figure.file)
+    return folder
+
+
+def _seen_from(folder: Path, figures: Path | None) -> str:
+    return os.path.relpath(figures, folder) if figures else ""
+
+
+def _publish(facts: Facts, document: Document, figures: Path | None) -> None:
+    publish(
+        facts.experiment.project / facts.config.reports.path,
+        facts.run.id,
+        facts.run.created[:10],
+        document.decision.mark.text,
+        summary_line(facts),
+        lambda folder: markdown.render(document, figures=_seen_from(folder, figures)),
+    )

@@ -1,0 +1,199 @@
+"""The parts of the report about the scores: mistakes, criteria, models side by side, classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_run.reporting.document import Code, Content, Loose, Mark, Section, User, bullets, paragraph, rich, table
+from ml_run.reporting.score_figures import MOST_CELLS, class_scores, confusion_matrix, model_comparison
+from ml_run.reporting.wording import (
+    count,
+    interval,
+    percent,
+    score,
+    sentence,
+    signed_with_interval,
+    visible,
+    with_interval,
+)
+
+if TYPE_CHECKING:
+    from ml_run.config import Config
+    from ml_run.reporting.records import Facts
+    from ml_run.results import Comparison, CriterionResult, Evaluation, ModelScores, Verdict
+
+_PAIRS_SHOWN = 5
+_MODEL_WORDS = {
+    "candidate": "the model of this run",
+    "production": "the model in production",
+    "linear": "linear classifier on character n-grams",
+    "majority": "always says the most frequent class",
+}
+
+
+def mistakes(evaluation: Evaluation) -> Section:
+    """Which classes the candidate takes for which, in plain words."""
+    scores = evaluation.candidate
+    wrong = sum(sum(row) for row in scores.confusion) - sum(row[i] for i, row in enumerate(scores.confusion))
+    if not wrong:
+        said: Content = paragraph(
+            "It labelled every test text right. On so few mistakes nothing can be said of its weaknesses."
+        )
+        return Section("mistakes", "What it gets wrong", (said,))
+    return Section(
+        "mistakes",
+        "What it gets wrong",
+        (
+            paragraph(f"{count(wrong, 'test text')} of {evaluation.n:,} got the wrong label. Most often:"),
+            bullets(confused_pairs(scores, evaluation.labels)),
+        ),
+    )
+
+
+def confused_pairs(scores: ModelScores, labels: tuple[str, ...]) -> list[Loose]:
+    """The most frequent confusions, each as a sentence."""
+    pairs = [
+        (rows, -true, -said)
+        for true, line in enumerate(scores.confusion)
+        for said, rows in enumerate(line)
+        if true != said and rows
+    ]
+    found: list[Loose] = []
+    for rows, true, said in sorted(pairs, reverse=True)[:_PAIRS_SHOWN]:
+        total = sum(scores.confusion[-true])
+        share = f": {rows:,} of {total:,} ({percent(rows / total)})."
+        found.append(rich(User(labels[-true]), " read as ", User(labels[-said]), share))
+    return found
+
+
+# --- criteria -------------------------------------------------------------------------------------------------------
+
+
+def criteria(verdict: Verdict) -> Section:
+    """Every line of the gate."""
+    how = {
+        "point": "The value itself decides (gate.decide_on: point); the interval shows how sure that is.",
+        "lower_bound": "The 95 % interval decides, not the value (gate.decide_on: lower_bound).",
+    }[verdict.decide_on]
+    if not verdict.criteria:
+        return Section("criteria", "The criteria", (paragraph("No criterion was set, so nothing can pass."),))
+    columns: list[Loose] = ["Criterion", "Verdict", "Value", "95 % interval", "Asked", "n", "Rows to settle", "Why"]
+    rows = [_criterion_row(criterion) for criterion in verdict.criteria]
+    caption = "Each criterion; the verdict on the whole is the worst of them"
+    return Section("criteria", "The criteria", (paragraph(how), table(caption, columns, rows, numeric="  nnnnn")))
+
+
+def _criterion_row(criterion: CriterionResult) -> list[Loose]:
+    settle = criterion.rows_to_settle
+    bounds = "–" if criterion.low is None or criterion.high is None else f"[{criterion.low:.3f}, {criterion.high:.3f}]"
+    return [
+        Code(criterion.name),
+        Mark(criterion.verdict),
+        score(criterion.value),
+        bounds,
+        f"{'≥' if criterion.direction == '>=' else '≤'} {criterion.threshold:g}",
+        f"{criterion.n:,}",
+        "–" if settle is None else f"{settle:,}",
+        sentence(criterion.reason),
+    ]
+
+
+# --- scores ---------------------------------------------------------------------------------------------------------
+
+
+def scores(facts: Facts, evaluation: Evaluation) -> Section:
+    """All models side by side, then the candidate class by class."""
+    content: list[Content] = [
+        paragraph(
+            f"All models were scored on the same {count(evaluation.n, 'row')} of the test split, ",
+            "which was used for nothing else. In brackets: 95 % intervals.",
+        ),
+        model_comparison(evaluation, thresholds(facts.config)),
+        _models_table(evaluation),
+    ]
+    content += [_comparisons_table(evaluation)] if evaluation.comparisons else []
+    content += [class_scores(evaluation.candidate.classes, facts.config.gate.min_class_f1), _classes_table(evaluation)]
+    content += _confusion(evaluation)
+    return Section("scores", "Scores on the test split", tuple(content))
+
+
+def thresholds(config: Config) -> dict[str, float | None]:
+    """The thresholds that can be drawn beside the scores of models, by metric."""
+    return {"macro_f1": config.deployment.min_f1, "accuracy": config.deployment.min_accuracy}
+
+
+def _models_table(evaluation: Evaluation) -> Content:
+    models = [evaluation.candidate, *([evaluation.production] if evaluation.production else []), *evaluation.baselines]
+    columns: list[Loose] = ["Model", "Macro-F1", "Accuracy", "Weighted F1", "Log loss", "ECE", "n"]
+    rows: list[list[Loose]] = [
+        [
+            f"{model.name}: {_MODEL_WORDS[model.name]}" if model.name in _MODEL_WORDS else model.name,
+            with_interval(model.macro_f1),
+            with_interval(model.accuracy),
+            with_interval(model.weighted_f1),
+            score(model.log_loss),
+            score(model.ece),
+            f"{model.n:,}",
+        ]
+        for model in models
+    ]
+    caption = "Candidate, production and baselines (log loss and ECE, the expected calibration error: lower is better)"
+    return table(caption, columns, rows, numeric=" nnnnnn")
+
+
+def _comparisons_table(evaluation: Evaluation) -> Content:
+    columns: list[Loose] = ["Against", "Macro-F1 difference", "Accuracy difference", "n", "Rows left out", "Note"]
+    rows = [_comparison_row(comparison) for comparison in evaluation.comparisons]
+    caption = "Candidate minus the other model, on the same rows; an interval that holds 0 can be chance"
+    return table(caption, columns, rows, numeric=" nnnn")
+
+
+def _comparison_row(comparison: Comparison) -> list[Loose]:
+    return [
+        comparison.against,
+        signed_with_interval(comparison.macro_f1_difference),
+        signed_with_interval(comparison.accuracy_difference),
+        f"{comparison.n:,}",
+        f"{comparison.excluded:,}",
+        sentence(comparison.note) or "–",
+    ]
+
+
+def _classes_table(evaluation: Evaluation) -> Content:
+    columns: list[Loose] = ["Class", "Test rows", "Precision", "Recall", "F1"]
+    rows: list[list[Loose]] = [
+        [User(c.label), f"{c.support:,}", with_interval(c.precision), with_interval(c.recall), with_interval(c.f1)]
+        for c in evaluation.candidate.classes
+    ]
+    return table("The candidate, class by class", columns, rows, numeric=" nnnn")
+
+
+def _confusion(evaluation: Evaluation) -> list[Content]:
+    labels, counts = evaluation.labels, evaluation.candidate.confusion
+    if len(labels) > MOST_CELLS:
+        where = "the full matrix is in evaluation/metrics.json"
+        return [paragraph(f"With {len(labels)} classes a confusion matrix is too large to read; {where}.")]
+    columns: list[Loose] = ["True class", *(User(label) for label in labels), "Recall"]
+    rows: list[list[Loose]] = [
+        [User(label), *(f"{rows:,}" for rows in line), percent(line[i] / sum(line)) if sum(line) else "–"]
+        for i, (label, line) in enumerate(zip(labels, counts, strict=True))
+    ]
+    caption = "Confusion matrix: rows are the true class, columns what the candidate said"
+    return [confusion_matrix(labels, counts), table(caption, columns, rows, numeric=" " + "n" * (len(labels) + 1))]
+
+
+def quick_scores(evaluation: Evaluation) -> list[list[Loose]]:
+    """Metric, value and interval of the candidate, for the model card."""
+    model = evaluation.candidate
+    rows: list[list[Loose]] = [
+        [name, score(estimate.value), interval(estimate)]
+        for name, estimate in (
+            ("macro-F1", model.macro_f1),
+            ("accuracy", model.accuracy),
+            ("weighted F1", model.weighted_f1),
+        )
+    ]
+    rows.append(["expected calibration error", score(model.ece), "–"])
+    rows.append(["log loss", score(model.log_loss), "–"])
+    rows += [[rich("F1 of ", User(visible(c.label))), score(c.f1.value), interval(c.f1)] for c in model.classes]
+    return rows
