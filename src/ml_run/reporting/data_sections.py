@@ -42,7 +42,7 @@ def data(facts: Facts, prepared: PreparedData) -> Section:
         *([_language(prepared)] if prepared.language else []),
         *_splits(facts, prepared),
         Heading(("Findings, worst first",)),
-        *_findings(prepared),
+        *_findings(facts, prepared),
     ]
     if prepared.advice:
         content += [Heading(("Advice for this language, on what was measured",)), bullets(_advice(prepared.advice))]
@@ -98,14 +98,14 @@ def _cell(prepared: PreparedData, name: str, label: str) -> str:
 # --- findings -------------------------------------------------------------------------------------------------------
 
 
-def _findings(prepared: PreparedData) -> list[Content]:
+def _findings(facts: Facts, prepared: PreparedData) -> list[Content]:
     if not prepared.findings:
         return [paragraph("No check found anything.")]
     worst_first = sorted(prepared.findings, key=lambda f: (_WORST_FIRST.index(f.severity), -f.count))
-    return [piece for finding in worst_first for piece in _finding(finding)]
+    return [piece for finding in worst_first for piece in _finding(facts, finding)]
 
 
-def _finding(finding: Finding) -> list[Content]:
+def _finding(facts: Facts, finding: Finding) -> list[Content]:
     share = f" ({percent(finding.share)})" if finding.share is not None else ""
     content: list[Content] = [
         paragraph(
@@ -118,19 +118,20 @@ def _finding(finding: Finding) -> list[Content]:
         paragraph(Strong("What to do: "), sentence(finding.remedy)),
     ]
     if finding.examples:
-        content.append(_examples(finding))
+        content.append(_examples(facts, finding))
     return content
 
 
-def _examples(finding: Finding) -> Content:
+def _examples(facts: Facts, finding: Finding) -> Content:
     labelled = any(example.label is not None for example in finding.examples)
     columns: list[Loose] = ["Where", *(["Label"] if labelled else []), "Text"]
-    rows = [_example(example, labelled=labelled) for example in finding.examples]
+    rows = [_example(facts, example, labelled=labelled) for example in finding.examples]
     return table(f"{finding.rule}: {count(len(rows), 'example')} of {finding.count:,}", columns, rows)
 
 
-def _example(example: Example, *, labelled: bool) -> list[Loose]:
-    where = example.file if example.line is None else f"{example.file}:{example.line}"
+def _example(facts: Facts, example: Example, *, labelled: bool) -> list[Loose]:
+    file = facts.shown(example.file)
+    where = file if example.line is None else f"{file}:{example.line}"
     label: list[Loose] = [User(example.label) if example.label is not None else "–"] if labelled else []
     return [User(where), *label, User(example.text) if example.text else "–"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ml_run.results import Comparison, Deployment, Evaluation, ModelScores, Verdict
 
 CHEAP_MODEL = "the linear baseline (a linear classifier on character n-grams, which trains in seconds)"
-_NO_VERDICT = "NO VERDICT"
+_ERRORS_SHOWN = 5
 _MEANING = {
     "PASS": "the model meets every criterion that was set for it",
     "FAIL": "the model does not meet the criteria that were set for it",
@@ -146,7 +146,9 @@ def _ended_badly(facts: Facts) -> Rich:
     assert facts.error is not None, "called only with an error"
     stage = f" in the stage {facts.stopped_in}" if facts.stopped_in else ""
     return rich(
-        Strong(f"The run ended with an error{stage}: "), sentence(facts.error.found), *_remedy(facts.error.remedy)
+        Strong(f"The run ended with an error{stage}: "),
+        sentence(facts.shown(facts.error.found)),
+        *_remedy(facts.shown(facts.error.remedy)),
     )
 
 
@@ -162,7 +164,9 @@ def _next_command(facts: Facts, verdict: Verdict) -> str:
 def _not_ready(facts: Facts) -> Decision:
     assert facts.data is not None, "called only with a data report"
     errors = [finding for finding in facts.data.findings if finding.severity == "error"]
-    points = [rich(Code(f.rule), ": ", sentence(f.message), *_remedy(f.remedy)) for f in errors]
+    points = [rich(Code(f.rule), ": ", sentence(f.message), *_remedy(f.remedy)) for f in errors[:_ERRORS_SHOWN]]
+    if len(errors) > _ERRORS_SHOWN:
+        points.append(rich(f"And {count(len(errors) - _ERRORS_SHOWN, 'error')} more, under The data."))
     headline = "The data cannot carry a verdict, so no model was trained. Mend the errors below, then run it again."
     return Decision(Mark("NOT READY"), headline, tuple(points), facts.shown(facts.run.command))
 
@@ -175,11 +179,11 @@ def _failed(facts: Facts) -> Decision:
     assert facts.error is not None, "called only with an error"
     stage = f"the stage {facts.stopped_in}" if facts.stopped_in else "the run"
     where = f"{facts.shown(facts.error.where)}: " if facts.error.where else ""
-    points = [rich(Strong("What happened: "), where, sentence(facts.error.found))]
+    points = [rich(Strong("What happened: "), where, sentence(facts.shown(facts.error.found)))]
     if facts.error.remedy:
-        points.append(rich(Strong("What to do: "), sentence(facts.error.remedy)))
+        points.append(rich(Strong("What to do: "), sentence(facts.shown(facts.error.remedy))))
     headline = f"There is no verdict, because {stage} failed. Nothing was deployed."
-    return Decision(Mark(_NO_VERDICT), headline, tuple(points), _resume(facts))
+    return Decision(Mark("ERROR"), headline, tuple(points), _resume(facts))
 
 
 def _unfinished(facts: Facts) -> Decision:
@@ -187,12 +191,12 @@ def _unfinished(facts: Facts) -> Decision:
     if facts.run.status == "interrupted" or any(s.status == "interrupted" for s in facts.run.stages.values()):
         where = f" in the stage {facts.stopped_in}" if facts.stopped_in else ""
         headline = f"There is no verdict yet: the run was interrupted{where}. What it had done is saved."
-        return Decision(Mark(_NO_VERDICT), headline, (), _resume(facts))
+        return Decision(Mark("INTERRUPTED"), headline, tuple(_so_far(facts)), _resume(facts))
     if facts.run.until != "registry" and (facts.run.status == "finished" or (until and until.status == "finished")):
         headline = f"No verdict was asked for: the run stopped after the stage {facts.run.until}, as it was told to."
-        return Decision(Mark(_NO_VERDICT), headline, tuple(_so_far(facts)))
+        return Decision(Mark("NO VERDICT"), headline, tuple(_so_far(facts)))
     headline = "There is no verdict yet: the run had not ended when this report was written."
-    return Decision(Mark(_NO_VERDICT), headline, tuple(_so_far(facts)), _resume(facts))
+    return Decision(Mark("NO VERDICT"), headline, tuple(_so_far(facts)), _resume(facts))
 
 
 def _so_far(facts: Facts) -> list[Rich]:

@@ -54,12 +54,12 @@ _TONES = {
     "FAIL": "bad",
     "NOT READY": "bad",
     "not ready": "bad",
+    "ERROR": "bad",
     "error": "bad",
-    "failed": "bad",
     "INCONCLUSIVE": "doubt",
     "warning": "doubt",
     "ready with warnings": "doubt",
-    "interrupted": "doubt",
+    "INTERRUPTED": "doubt",
 }
 
 Piece = str | User | Code | Strong | Mark

@@ -151,7 +151,7 @@ def _curve_legend(names: tuple[str, str], y: float) -> list[ET.Element]:
 
 def _place(epoch: float, epochs: Sequence[float]) -> float:
     first, last = epochs[0], epochs[-1]
-    return 0.5 if first == last else min(1.0, max(0.0, 0.04 + 0.96 * (epoch - first) / (last - first)))
+    return 0.5 if first == last else min(1.0, max(0.0, 0.1 + 0.9 * (epoch - first) / (last - first)))
 
 
 def _ticks(epochs: Sequence[float]) -> Sequence[float]:

@@ -101,7 +101,7 @@ def render(document: Document, *, figures: str) -> str:
         document: what to say.
         figures: folder of the figures' files, relative to where the text will stand; no picture is shown without it.
     """
-    parts = [f"# Report of the run {escape(document.name)}", line(document.about)]
+    parts = [f"# Report of the run: {escape(document.name)}", line(document.about)]
     parts += [f"> **{escape(document.banner)}**"] if document.banner else []
     parts += _decision(document.decision)
     for section in document.sections:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _SMALL_TEST = 300
 """Test rows below which the interval of an accuracy near .85 is wider than eight points."""
 _SHOWN = 3
+_NAMED = 12
 _ONLY_ROUNDING = 0.005
 
 
@@ -21,13 +22,13 @@ def limits(facts: Facts) -> list[Loose]:
     """What the numbers of this report do not tell."""
     found: list[Loose] = []
     if facts.synthetic:
-        found.append("The data is SYNTHETIC: the scores show that the pipeline works, and nothing about a language.")
+        found.append("The data is SYNTHETIC: the scores show that a run works, nothing about a language.")
     if facts.evaluation:
         found += [*_test_size(facts.evaluation), *_small_classes(facts, facts.evaluation)]
     if facts.model:
         found.append(
-            f"One training run was made, with seed {facts.model.seed}. Another seed can score differently; the intervals "
-            "cover the choice of the test rows, not that of the seed."
+            f"One training run was made, with seed {facts.model.seed}. Another seed can score differently; "
+            "the intervals cover the choice of the test rows, not that of the seed."
         )
     if facts.evaluation:
         found.append(
@@ -57,9 +58,10 @@ def _small_classes(facts: Facts, evaluation: Evaluation) -> list[Loose]:
     if not small:
         return []
     pieces: list[Loose] = [f"Little is known of classes with fewer than {least} test rows: "]
-    for number, scores in enumerate(small):
+    for number, scores in enumerate(small[:_NAMED]):
         pieces += ["; " if number else "", User(scores.label), f" ({count(scores.support, 'row')}, F1 {_f1(scores)})"]
-    return [rich(*pieces, ".")]
+    rest = f"; and {count(len(small) - _NAMED, 'class', 'classes')} more" if len(small) > _NAMED else ""
+    return [rich(*pieces, f"{rest}.")]
 
 
 def _f1(scores: ClassScores) -> str:
@@ -73,8 +75,8 @@ def next_steps(facts: Facts) -> list[Loose]:
         for f in (facts.data.findings if facts.data else ())
         if f.severity == "error"
     ]
-    if facts.error and facts.error.remedy:
-        found.append(sentence(facts.error.remedy))
+    if facts.error and facts.error.remedy and not found:  # data that is not ready has said what to do
+        found.append(sentence(facts.shown(facts.error.remedy)))
     found += [*_more_test_rows(facts), *_cheaper_model(facts), *_weak_classes(facts), *_longer_training(facts)]
     warnings = [f for f in (facts.data.findings if facts.data else ()) if f.severity == "warning"]
     found += [rich(Code(f.rule), ": ", sentence(f.remedy)) for f in warnings[:_SHOWN]]

@@ -70,9 +70,9 @@ class Facts:
 
     def shown(self, text: str) -> str:
         """`text` with paths relative to the project folder: reports are shared, folders of one machine are not."""
-        home = str(Path.home())
-        shorter = text.replace(f"{self.experiment.project}/", "").replace(str(self.experiment.project), ".")
-        return shorter if len(home) <= 1 else shorter.replace(home, "~")
+        shorter = text.replace(f"{self.experiment.project}/", "")
+        home = Path.home()
+        return shorter if home == home.parent else shorter.replace(f"{home}/", "~/")
 
 
 _CUT = ("failed", "interrupted")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ml_run.results import Comparison, CriterionResult, Evaluation, ModelScores, Verdict
 
 _PAIRS_SHOWN = 5
+_NAMED_COLUMNS = 8
+_SHORT_NAME = 14
 _MODEL_WORDS = {
     "candidate": "the model of this run",
     "production": "the model in production",
@@ -173,11 +175,17 @@ def _confusion(evaluation: Evaluation) -> list[Content]:
     if len(labels) > MOST_CELLS:
         where = "the full matrix is in evaluation/metrics.json"
         return [paragraph(f"With {len(labels)} classes a confusion matrix is too large to read; {where}.")]
-    columns: list[Loose] = ["True class", *(User(label) for label in labels), "Recall"]
+    short = len(labels) <= _NAMED_COLUMNS and max(map(len, labels)) <= _SHORT_NAME
+    heads: list[Loose] = [User(label) if short else str(number) for number, label in enumerate(labels, 1)]
     rows: list[list[Loose]] = [
-        [User(label), *(f"{rows:,}" for rows in line), percent(line[i] / sum(line)) if sum(line) else "–"]
-        for i, (label, line) in enumerate(zip(labels, counts, strict=True))
+        [
+            User(label) if short else rich(f"{number}: ", User(label)),
+            *(f"{rows:,}" for rows in line),
+            percent(line[number - 1] / sum(line)) if sum(line) else "–",
+        ]
+        for number, (label, line) in enumerate(zip(labels, counts, strict=True), 1)
     ]
+    columns: list[Loose] = ["True class", *heads, "Recall"]
     caption = "Confusion matrix: rows are the true class, columns what the candidate said"
     return [confusion_matrix(labels, counts), table(caption, columns, rows, numeric=" " + "n" * (len(labels) + 1))]
 
