@@ -1,0 +1,100 @@
+"""The ways a machine gives out under a training, told from bugs: a full disk and memory that is not enough."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ml_run.config import Config
+from ml_run.errors import MlRunError, TrainingError
+from ml_run.modeling import checkpoints
+
+_MEGABYTE = 1_000_000
+_WEIGHT_BYTES = 4
+_STATE_BYTES = 12  # a checkpoint holds the weights and AdamW's two moments
+_SPARE = 2.5
+_NO_SPACE = ("no space left", "os error 28", "disk quota exceeded")
+_TORCH_WRITE_FAULTS = ("pytorchstreamwriter", "inline_container", "unexpected pos", "iostream error")
+_NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc", "not enough memory")
+
+
+def check_disk_space(folder: Path, parameters: int) -> None:
+    """Raise TrainingError unless `folder` has room for the checkpoints and the model of a training.
+
+    Args:
+        folder: the experiment's `checkpoints/`; what earlier attempts left there counts as room.
+        parameters: of the model to be trained.
+    """
+    need = disk_need(parameters)
+    used = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    free = shutil.disk_usage(_existing(folder)).free
+    if free + used < _SPARE * need:
+        raise _disk_full("the disk is too full to train", _SPARE * need, free + used, folder)
+
+
+def disk_need(parameters: int) -> int:
+    """Bytes of one checkpoint and of the finished model."""
+    return parameters * (_STATE_BYTES + _WEIGHT_BYTES)
+
+
+@contextmanager
+def explained(config: Config, folder: Path, parameters: int) -> Iterator[None]:
+    """Turn a full disk or exhausted memory within the block into a TrainingError that says what to change.
+
+    On any error, the checkpoint that was being written is removed; those before it stay.
+    """
+    try:
+        yield
+    except BaseException as error:
+        free = shutil.disk_usage(_existing(folder)).free
+        checkpoints.discard_unsealed(folder)
+        if isinstance(error, MlRunError) or not isinstance(error, Exception):
+            raise
+        if _is_disk_full(error, free, parameters):
+            raise _disk_full("the disk is full", disk_need(parameters), free, folder) from error
+        if _is_out_of_memory(error):
+            raise _out_of_memory(config) from error
+        raise
+
+
+def _is_disk_full(error: Exception, free: int, parameters: int) -> bool:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return True
+    text = str(error).lower()
+    if any(words in text for words in _NO_SPACE):
+        return True
+    # torch.save does not say why a write failed
+    return any(words in text for words in _TORCH_WRITE_FAULTS) and free < disk_need(parameters)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def _disk_full(found: str, need: float, free: int, folder: Path) -> TrainingError:
+    return TrainingError(
+        f"{found}: {need / _MEGABYTE:,.0f} MB are needed, {free / _MEGABYTE:,.0f} MB are free",
+        kind="disk_full",
+        where=str(folder),
+        remedy="free some space, then go on from the last checkpoint with ml-run --resume",
+    )
+
+
+def _out_of_memory(config: Config) -> TrainingError:
+    training, length = config.training, config.model.max_length
+    half = max(1, training.batch_size // 2)
+    return TrainingError(
+        f"memory ran out with training.batch_size {training.batch_size} and model.max_length {length}",
+        kind="out_of_memory",
+        remedy=f"set training.batch_size to {half} and training.gradient_accumulation_steps to "
+        f"{training.gradient_accumulation_steps * 2} (the same step in smaller portions), or lower model.max_length",
+    )
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

@@ -1,0 +1,177 @@
+"""The model that training starts from: a hub model, a local folder or one from scratch; never a model's own code."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_run import files
+from ml_run.config import ModelConfig
+from ml_run.errors import UsageError
+from ml_run.modeling import scratch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_KEY = "model.name"
+_CODE_KEYS = ("auto_map", "custom_pipelines", "_attn_implementation_internal")
+_WEIGHTS = "*.safetensors"
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A classifier about to be trained."""
+
+    model: "PreTrainedModel"
+    """On the CPU, in float32; its config holds the label names."""
+    tokenizer: "PreTrainedTokenizerBase"
+    """Truncates at `model.max_length`."""
+    revision: str | None
+    """Commit of a hub model, or SHA-256 of a local folder's weights; None for a model from scratch."""
+
+
+def load_base(config: ModelConfig, labels: Sequence[str], texts: Sequence[str], seed: int) -> BaseModel:
+    """Load or build the classifier that `config` names, with one output a label.
+
+    Args:
+        config: the config's `model` section.
+        labels: label names in the order of their ids.
+        texts: the training split; a model from scratch learns its tokenizer from it.
+        seed: of the weights that are not pre-trained.
+
+    Raises:
+        UsageError: the model is not reachable, has no safe weights or tokenizer, brings its own code, or reads fewer
+            tokens than `model.max_length`.
+    """
+    from transformers import set_seed
+
+    set_seed(seed)
+    if config.name.startswith(scratch.PREFIX):
+        return _from_scratch(config, labels, texts)
+    if Path(config.name).is_dir():
+        refuse_own_code(Path(config.name))
+    try:
+        base = _from_pretrained(config, labels)
+    except (OSError, ValueError, ImportError) as error:
+        raise _unreachable(config, error) from error
+    _check_tokenizer(base, config)
+    _check_max_length(base, config)
+    return base
+
+
+def _from_scratch(config: ModelConfig, labels: Sequence[str], texts: Sequence[str]) -> BaseModel:
+    shape = scratch.SHAPES.get(config.name)
+    if shape is None:
+        raise UsageError(
+            f"there is no from-scratch model {config.name!r}", where=_KEY, remedy=f"use {' or '.join(scratch.SHAPES)}"
+        )
+    tokenizer = scratch.train_tokenizer(texts, pieces=shape.pieces, max_length=config.max_length)
+    model = scratch.build_model(config.name, tokenizer, config.max_length, **_label_names(labels))
+    return BaseModel(model, tokenizer, None)
+
+
+def _from_pretrained(config: ModelConfig, labels: Sequence[str]) -> BaseModel:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    local = Path(config.name).is_dir()
+    origin: dict[str, Any] = {
+        "revision": None if local else config.revision,
+        "local_files_only": local or _offline(),
+        "trust_remote_code": False,
+    }
+    tokenizer = AutoTokenizer.from_pretrained(config.name, **origin)
+    tokenizer.model_max_length = config.max_length
+    model = AutoModelForSequenceClassification.from_pretrained(
+        config.name,
+        **origin,
+        use_safetensors=True,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,  # a folder that was a classifier before may have had other labels
+        problem_type="single_label_classification",
+        **_label_names(labels),
+    )
+    revision = _weights_digest(Path(config.name)) if local else getattr(model.config, "_commit_hash", None)
+    return BaseModel(model, tokenizer, revision)
+
+
+def refuse_own_code(folder: Path) -> None:
+    """Raise UsageError when a JSON file of the model in `folder` asks for code to be loaded with it."""
+    for name in ("config.json", "tokenizer_config.json"):
+        try:
+            content = json.loads((folder / name).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue  # transformers says better than we could what it misses
+        asked = [key for key in _CODE_KEYS if isinstance(content, dict) and key in content]
+        if asked:
+            raise UsageError(
+                f"the model brings its own code ({asked[0]!r})",
+                where=str(folder / name),
+                remedy="ml-run never runs a model's code; use a model that transformers knows by itself",
+            )
+
+
+def _label_names(labels: Sequence[str]) -> dict[str, Any]:
+    return {"id2label": dict(enumerate(labels)), "label2id": {label: number for number, label in enumerate(labels)}}
+
+
+def _offline() -> bool:
+    return any(os.environ.get(name, "0").upper() in {"1", "TRUE", "ON", "YES"} for name in _OFFLINE_VARIABLES)
+
+
+_OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+def _unreachable(config: ModelConfig, error: Exception) -> UsageError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if Path(config.name).is_dir():
+        return UsageError(
+            f"the folder {config.name} holds no model that can be loaded: {reason}",
+            where=_KEY,
+            remedy="it needs config.json, weights as safetensors and the tokenizer's files, as save_pretrained writes",
+        )
+    return UsageError(
+        f"the model {config.name!r} cannot be loaded: {reason}",
+        where=_KEY,
+        remedy="check the name and the network; without a network give a local folder, fill the Hugging Face cache "
+        "beforehand (hf download), or use scratch:tiny",
+    )
+
+
+def _check_tokenizer(base: BaseModel, config: ModelConfig) -> None:
+    if base.tokenizer.pad_token is None:
+        raise UsageError(
+            f"the tokenizer of {config.name!r} has no padding token",
+            where=_KEY,
+            remedy="use an encoder such as xlm-roberta-base, which has one",
+        )
+
+
+def _check_max_length(base: BaseModel, config: ModelConfig) -> None:
+    limit = position_limit(base.model)
+    if limit is not None and config.max_length > limit:
+        raise UsageError(
+            f"{config.max_length} tokens are more than {config.name!r} can read: {limit}",
+            where="model.max_length",
+            remedy=f"set it to {limit} or less",
+        )
+
+
+def position_limit(model: "PreTrainedModel") -> int | None:
+    """How many tokens the model's table of positions provides for; None when it has no such table.
+
+    RoBERTa and its kin count positions from the padding token's id plus one, which their table says by its
+    `padding_idx`; those rows are not available to tokens.
+    """
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in {"position_embeddings", "wpe"} and hasattr(module, "num_embeddings"):
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            return int(module.num_embeddings) - first
+    return None
+
+
+def _weights_digest(folder: Path) -> str:
+    weights = sorted(folder.glob(_WEIGHTS))
+    return files.hash_value({file.name: files.hash_file(file) for file in weights})

@@ -1,0 +1,151 @@
+"""The one scoring code: texts in, logits out. Training, evaluation, verification and serving all go through it."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_run import files
+from ml_run.errors import StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Progress = Callable[[int, int], None]
+"""Called with the number of texts scored so far and the number of all texts."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model ready to score texts; it stands on its device, in evaluation mode."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the logits' columns."""
+        names = {int(number): str(name) for number, name in (self.model.config.id2label or {}).items()}
+        return tuple(names[number] for number in sorted(names))
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text that are read, special tokens included; the rest is cut off."""
+        return int(self.tokenizer.model_max_length)
+
+    def logits(
+        self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress | None = None
+    ) -> "NDArray[np.float32]":
+        """Score `texts`.
+
+        Args:
+            texts: any number of texts; an empty text is scored like any other.
+            batch_size: texts scored at once. A text's logits depend on it in the last digits only.
+            progress: told after each batch.
+
+        Returns:
+            Array [texts, labels], float32, in the order of `texts`.
+        """
+        import numpy as np
+
+        scores = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
+        if not texts:
+            return scores
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
+        # By length, so that a batch holds little padding; longest first, so that memory runs out at once or never.
+        order = sorted(range(len(texts)), key=lambda row: -len(encoded[row]))
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            scores[rows] = self._score([encoded[row] for row in rows])
+            if progress is not None:
+                progress(start + len(rows), len(texts))
+        return scores
+
+    def probabilities(
+        self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress | None = None
+    ) -> "NDArray[np.float64]":
+        """Score `texts` as `logits` does; return their softmax, array [texts, labels], float64, rows sum to 1."""
+        import numpy as np
+
+        scores = self.logits(texts, batch_size=batch_size, progress=progress).astype(np.float64)
+        return softmax(scores)
+
+    def _score(self, encoded: list[list[int]]) -> Any:
+        import torch
+
+        batch = self.tokenizer.pad({"input_ids": encoded}, return_tensors="pt")
+        with torch.inference_mode():
+            inputs = {name: values.to(self.model.device) for name, values in batch.items()}
+            return self.model(**inputs).logits.float().cpu().numpy()
+
+
+def softmax(scores: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """Softmax over the last axis, array [rows, labels]."""
+    import numpy as np
+
+    shifted: NDArray[np.float64] = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=-np.inf))
+    shares: NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def load_scorer(folder: Path, device: str = "auto") -> Scorer:
+    """Load the model in `folder`, with no network and no code of its own.
+
+    Args:
+        folder: as the train stage writes it, or anything `save_pretrained` wrote as safetensors. Where it holds a
+            manifest, every file is first compared with it.
+        device: `auto` takes the accelerator if there is one; otherwise a name torch knows, e.g. `cpu`.
+
+    Raises:
+        StoreError: a file differs from the manifest, or the folder holds no model.
+    """
+    fault = files.manifest_fault(folder) if (folder / files.MANIFEST).exists() else None
+    if fault is not None:
+        raise StoreError(fault, where=str(folder), remedy="this is not the model that was trained; do not use it")
+    try:
+        with quiet_libraries():
+            scorer = _load(folder)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"no model can be loaded: {error}", where=str(folder)) from error
+    scorer.model.to(choose_device() if device == "auto" else device)  # type: ignore[arg-type]
+    return scorer
+
+
+def _load(folder: Path) -> Scorer:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    origin: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(folder, **origin)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, **origin, use_safetensors=True)
+    return Scorer(model.eval(), tokenizer)
+
+
+def choose_device() -> "torch.device":
+    """The accelerator of this machine, else the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep transformers' log lines, progress bars and Python warnings off stderr: what matters, we say ourselves."""
+    from transformers.utils import logging as library
+
+    verbosity = library.get_verbosity()
+    library.set_verbosity(logging.ERROR)
+    library.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        library.set_verbosity(verbosity)

@@ -1,0 +1,241 @@
+"""The Hugging Face Trainer as this project uses it: every hyper-parameter passed on, resumable to the bit.
+
+Imports transformers at the top, because its Trainer is extended: import this module inside functions only.
+"""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import (
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+)
+
+from ml_run.config import TrainingConfig
+from ml_run.interruption import Interruption
+from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder
+from ml_run.modeling.callbacks import DivergenceGuard, Sealing, Steering, Telling
+from ml_run.modeling.checkpoints import Note
+from ml_run.modeling.loading import BaseModel
+
+_MOST_LOGGED_POINTS = 200
+_BYTES_PER_KB = 1024
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many steps a training takes."""
+
+    rows: int
+    config: TrainingConfig
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows that one optimizer step sees."""
+        return self.config.batch_size * self.config.gradient_accumulation_steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one pass over the rows; the last one may see fewer rows."""
+        batches = math.ceil(self.rows / self.config.batch_size)
+        return math.ceil(batches / self.config.gradient_accumulation_steps)
+
+    @property
+    def max_steps(self) -> int:
+        """Optimizer steps of the whole training, unless it stops early."""
+        return self.steps_per_epoch * self.config.epochs
+
+
+def training_arguments(config: TrainingConfig, plan: Plan, folder: Path) -> TrainingArguments:
+    """Turn the config's `training` section into the Trainer's arguments.
+
+    Evaluation and checkpoints go by steps, at each epoch's last one, rather than by the Trainer's `epoch` strategy:
+    that one also acts when training is interrupted within an epoch, which would count as an epoch for early stopping.
+
+    Args:
+        config: the `training` section.
+        plan: the steps it comes to.
+        folder: where checkpoints go.
+    """
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=max(32, config.batch_size),
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        warmup_steps=math.ceil(plan.max_steps * config.warmup_ratio),
+        lr_scheduler_type="linear",
+        optim="adamw_torch_fused",
+        seed=config.seed,
+        data_seed=config.seed,
+        train_sampling_strategy="group_by_length",
+        eval_strategy="steps",
+        eval_steps=plan.steps_per_epoch,
+        save_strategy="steps",
+        save_steps=plan.steps_per_epoch,
+        save_total_limit=None,  # checkpoints.seal prunes, and knows which are verified
+        logging_strategy="steps",
+        logging_steps=math.ceil(plan.max_steps / _MOST_LOGGED_POINTS),
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+    )
+    if arguments.n_gpu > 1:
+        # The Trainer would wrap the model in DataParallel and multiply the batch size that was configured.
+        arguments._n_gpu = 1  # noqa: SLF001
+    return arguments
+
+
+def balanced_weights(label_ids: Sequence[int], labels: int) -> tuple[float, ...]:
+    """Weight of each class, inverse to its share of the rows: n / (labels * n_class); 1 on average over the rows.
+
+    Source: scikit-learn's `class_weight="balanced"`, after King & Zeng (2001), Logistic Regression in Rare Events Data.
+    """
+    counts = np.bincount(label_ids, minlength=labels)
+    return tuple(float(len(label_ids) / (labels * max(count, 1))) for count in counts)
+
+
+def scores(prediction: EvalPrediction) -> dict[str, float]:
+    """Macro-F1 over the classes that occur, accuracy, log loss and the number of classes predicted.
+
+    Args:
+        prediction: logits [rows, labels] and label ids [rows].
+    """
+    logits, truth = np.asarray(prediction.predictions, dtype=np.float64), np.asarray(prediction.label_ids)
+    predicted, labels = logits.argmax(axis=1), logits.shape[1]
+    confusion = np.bincount(labels * truth + predicted, minlength=labels**2).reshape(labels, labels)
+    return {
+        "macro_f1": _macro_f1(confusion),
+        "accuracy": float(np.trace(confusion) / len(truth)),
+        "log_loss": _log_loss(logits, truth),
+        "predicted_classes": int((confusion.sum(axis=0) > 0).sum()),
+    }
+
+
+def _macro_f1(confusion: NDArray[np.int64]) -> float:
+    """Mean over the classes that occur of 2 TP / (rows of the class + rows predicted as it)."""
+    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    f1 = 2 * np.diag(confusion) / np.maximum(support + predicted, 1)
+    return float(f1[support > 0].mean())
+
+
+def _log_loss(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    highest = logits.max(axis=1, keepdims=True)
+    normaliser = highest[:, 0] + np.log(np.exp(logits - highest).sum(axis=1))
+    return float((normaliser - logits[np.arange(len(truth)), truth]).mean())
+
+
+def loss_function(weights: Sequence[float] | None) -> Callable[..., torch.Tensor]:
+    """Cross-entropy as the Trainer's `compute_loss_func`: mean over the rows of the whole optimizer step.
+
+    Given to every model, weighted or not: the models' own losses differ in whether they divide by the rows of the
+    batch or, as gradient accumulation needs it, of the step.
+    """
+
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        logits = outputs.logits.float()
+        weight = None if weights is None else torch.tensor(weights, dtype=logits.dtype, device=logits.device)
+        total = torch.nn.functional.cross_entropy(logits, labels, weight=weight, reduction="sum")
+        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+
+    return loss
+
+
+class OrderedTrainer(Trainer):
+    """A Trainer that draws its rows in the order it is given.
+
+    Args:
+        order: of the training rows.
+        arguments: the Trainer's own.
+    """
+
+    def __init__(self, order: LengthGroupedOrder, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._order = order
+        self.remove_callback(PrinterCallback)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002
+        return self._order
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        return sorted(range(len(eval_dataset)), key=lambda row: -eval_dataset.lengths[row])
+
+
+def build_trainer(
+    base: BaseModel,
+    train: EncodedRows,
+    val: EncodedRows,
+    config: TrainingConfig,
+    *,
+    folder: Path,
+    note: Note,
+    interruption: Interruption,
+) -> OrderedTrainer:
+    """Put the Trainer together.
+
+    Args:
+        base: the classifier to train, in place.
+        train: its rows.
+        val: rows it is scored on after each epoch.
+        config: the config's `training` section.
+        folder: where checkpoints go.
+        note: what checkpoints are to carry; its `seconds` are those before this process.
+        interruption: once requested, training saves a checkpoint and stops.
+    """
+    plan = Plan(len(train), config)
+    order = LengthGroupedOrder(train.lengths, plan.rows_per_step, config.seed)
+    return OrderedTrainer(
+        order,
+        model=base.model,
+        args=training_arguments(config, plan, folder),
+        train_dataset=train,
+        eval_dataset=val,
+        processing_class=base.tokenizer,
+        data_collator=DataCollatorWithPadding(base.tokenizer),
+        compute_loss_func=loss_function(note.class_weights),
+        compute_metrics=scores,
+        callbacks=[
+            Steering(order, plan.steps_per_epoch, config.early_stopping_patience, interruption),
+            DivergenceGuard(),
+            Sealing(_noting(note)),
+            Telling(plan.rows_per_step),
+        ],
+    )
+
+
+def _noting(note: Note) -> Callable[[], Note]:
+    began = time.monotonic()
+
+    def now() -> Note:
+        peak = max(note.peak_memory_mb or 0.0, peak_memory_mb())
+        return note.model_copy(
+            update={"seconds": round(note.seconds + time.monotonic() - began, 3), "peak_memory_mb": peak}
+        )
+
+    return now
+
+
+def peak_memory_mb() -> float:
+    """Most memory this process has held, or its accelerator where there is one, in MB."""
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / _BYTES_PER_KB**2, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (_BYTES_PER_KB**2 if sys.platform == "darwin" else _BYTES_PER_KB), 1)
