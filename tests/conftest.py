@@ -59,3 +59,13 @@ def write_project(folder: Path, *, train=150, val=60, test=60, **sections) -> Pa
 def project(tmp_path):
     """A project folder of default content."""
     return write_project(tmp_path)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with the data files of the shipped config, which is the current folder; no hub cache is found."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "no-cache"))
+    for name in ("train", "val", "test"):
+        write_jsonl(tmp_path / f"data/final/{name}.jsonl", [{"text": "a", "label": "b"}])
+    return tmp_path

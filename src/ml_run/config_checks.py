@@ -167,7 +167,7 @@ def _check_gate(subject: Subject) -> None:
     if subject.get("gate.max_regression") is not None and subject.get("gate.min_improvement") is not None:
         subject.warn(
             "gate.max_regression",
-            "gate.max_regression changes nothing beside gate.min_improvement, which asks for more",
+            "gate.max_regression changes nothing beside gate.min_improvement, which asks more",
         )
     if subject.get("gate.decide_on") == "lower_bound" and subject.get("deployment.min_accuracy") == 1:
         found = "deployment.min_accuracy is 1 and gate.decide_on is lower_bound: no interval's lower end reaches 1"
@@ -175,8 +175,10 @@ def _check_gate(subject: Subject) -> None:
 
 
 def _check_criteria(subject: Subject) -> None:
+    # By identity: a threshold of 0 is a criterion, and equals False.
     by_value, by_production = (
-        any(subject.get(key) not in (None, False) for key in keys) for keys in (_VALUE_CRITERIA, _PRODUCTION_CRITERIA)
+        any(subject.get(key) is not None and subject.get(key) is not False for key in keys)
+        for keys in (_VALUE_CRITERIA, _PRODUCTION_CRITERIA)
     )
     nothing = "the verdict will be INCONCLUSIVE and nothing will be deployed; set deployment.min_accuracy or min_f1"
     if not by_value and not by_production:

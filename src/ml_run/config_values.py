@@ -249,8 +249,9 @@ def _must(schema: Schema) -> str:
 def _plain_remedy(text: str, schema: Schema) -> str:
     """What to write instead, with the number itself where the text shows which one was meant."""
     plain = text.replace("_", "")
-    if "integer" in types(schema) and _NUMBER.fullmatch(plain) and float(plain).is_integer():
-        return f"{_must(schema)}; write {float(plain):.0f}"
+    whole = float(plain) if _NUMBER.fullmatch(plain) else 0.5
+    if "integer" in types(schema) and whole.is_integer() and abs(whole) < 2**53:
+        return f"{_must(schema)}; write {whole:.0f}"
     if "number" in types(schema) and _NUMBER.fullmatch(swapped := plain.replace(",", ".")):
         return f"{_must(schema)}; write {swapped}"
     return _must(schema)

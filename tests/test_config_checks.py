@@ -1,0 +1,208 @@
+"""What types cannot know: files, models and values that contradict one another."""
+
+import pytest
+
+from config_harness import GATE, config_text, faults, load, make_model
+
+FORMATS = "write jsonl, csv, tsv or parquet, each also .gz, or hf://dataset[/config]"
+TWO_FILES = "name two files, or leave val_path out to have it taken from train_path"
+RELATIVE = "; relative paths are relative to the config file"
+SAVED = "name the folder that save_pretrained wrote, or a hub id"
+NOTHING = "the verdict will be INCONCLUSIVE and nothing will be deployed; set deployment.min_accuracy or min_f1"
+OTHERWISE = "there is no such folder, and a hub id looks otherwise"
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("line", "found", "remedy"),
+        [
+            (
+                "val_path: data/final/vla.jsonl",
+                "is data/final/vla.jsonl: there is no such file",
+                "did you mean val.jsonl?",
+            ),
+            (
+                "val_path: data/final/qqqqqqqq.csv",
+                "is data/final/qqqqqqqq.csv: there is no such file",
+                "{here}/data/final holds test.jsonl, train.jsonl, val.jsonl",
+            ),
+            (
+                "val_path: nowhere/at/all.csv",
+                "is nowhere/at/all.csv: there is no such file",
+                "there is no folder {here}/nowhere" + RELATIVE,
+            ),
+            ("val_path: data/final", "is data/final: this ending says no format that is read", FORMATS),
+            ("val_path: notes.txt", "is notes.txt: this ending says no format that is read", FORMATS),
+            ("val_path: folder.csv", "is folder.csv, which is a folder", "name a file in it"),
+            (
+                "val_path: https://host/val.csv",
+                "is https://host/val.csv, which is not on this machine",
+                f"fetch it first, then {FORMATS}",
+            ),
+            ("val_path: hf://a/b/c/d", "is hf://a/b/c/d, which is no hub data set", "write hf://owner/name[/config]"),
+            (
+                "val_path: ./data/../data/final/train.jsonl",
+                "is the same file as data.train_path, ./data/../data/final/train.jsonl",
+                TWO_FILES,
+            ),
+            ("val_path: link.jsonl", "is the same file as data.train_path, link.jsonl", TWO_FILES),
+        ],
+    )
+    def test_data_files(self, here, line, found, remedy):
+        """A data file that is not there, not readable in kind, or used twice is told before anything is read."""
+        (here / "folder.csv").mkdir()
+        (here / "link.jsonl").symlink_to(here / "data/final/train.jsonl")
+        assert faults(config_text(line)) == [f"ml_config.yaml:3 | data.val_path {found} | {remedy.format(here=here)}"]
+
+    def test_packed_and_hub(self, here):
+        """Packed files and hub data sets are accepted as they are; a hub data set may give all splits."""
+        (here / "val.TSV.gz").write_bytes(b"")
+        config = load(config_text("val_path: val.TSV.gz\ntest_path: hf://masakhane/masakhanews/som")).config
+        assert config.data.test_path == "hf://masakhane/masakhanews/som"
+        hub = "data: {train_path: hf://a/b, test_path: hf://a/b}\nmodel: {name: scratch:tiny}\n"
+        assert load(hub + GATE).config.data.test_path == "hf://a/b"
+
+    def test_shares_leave_rows_to_train_on(self, here):
+        """Validation and test may not take all rows of the training file."""
+        found = "data.val_share and data.test_share take 1 of the rows, which leaves none to train on"
+        assert faults(config_text("val_share: 0.5\ntest_share: 0.5")) == [
+            f"ml_config.yaml:4 | {found} | lower them, e.g. to 0.15 and 0.2"
+        ]
+
+    def test_language_without_profile(self, here):
+        """A language must have a profile; leaving the key out is always possible."""
+        assert load(config_text("language: so")).config.data.language == "so"
+        (found,) = faults(config_text("language: sw"))
+        assert found.startswith("ml_config.yaml:3 | data.language is sw, which has no profile | known: ")
+
+
+class TestModel:
+    @pytest.mark.parametrize(
+        ("name", "found", "remedy"),
+        [
+            ("scratch:tyni", "is scratch:tyni, which is no model from scratch", "did you mean scratch:tiny?"),
+            ("scratch:x", "is scratch:x, which is no model from scratch", "known: scratch:tiny, scratch:small"),
+            ("./models/xlmr", f"is ./models/xlmr: {OTHERWISE}", "did you mean xlm-r?"),
+            ("models/a/b", f"is models/a/b: {OTHERWISE}", "there is no folder {here}/models/a" + RELATIVE),
+            ("file.txt", "is file.txt, which is a file", "name the folder that holds config.json"),
+            ("models/empty", "is models/empty: the folder has no config.json that can be read", SAVED),
+        ],
+    )
+    def test_no_model(self, here, name, found, remedy):
+        """A model that cannot be one is told before anything is loaded."""
+        make_model(here / "models/xlm-r")
+        (here / "models/empty").mkdir()
+        (here / "models/empty/model.safetensors").write_bytes(b"")
+        (here / "file.txt").write_text("")
+        text = config_text().replace("scratch:tiny", name)
+        assert faults(text) == [f"ml_config.yaml:4 | model.name {found} | {remedy.format(here=here)}"]
+
+    def test_linear_is_a_baseline(self, here):
+        """The linear model is named by the contract, and refused with what it is in this version."""
+        (found,) = faults(config_text().replace("scratch:tiny", "linear"))
+        assert (
+            "model.name is linear: the linear model cannot be a candidate in this version | it is trained as a baseline"
+            in found
+        )
+
+    def test_only_safetensors(self, here):
+        """A folder with pickled weights is refused, with the way to convert them and the danger in it."""
+        make_model(here / "old", weights="pytorch_model.bin")
+        (found,) = faults(config_text().replace("scratch:tiny", "old"))
+        assert (
+            "the folder holds its weights as .bin only; only safetensors are loaded | a .bin file can run code" in found
+        )
+        assert 'M.from_pretrained("old").save_pretrained("old")' in found
+
+    @pytest.mark.parametrize(
+        ("config", "limit"),
+        [
+            ({"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+            ({"model_type": "roberta", "max_position_embeddings": 514}, 512),
+            ({"model_type": "camembert", "max_position_embeddings": 130, "pad_token_id": 0}, 129),
+            ({"model_type": "bert", "max_position_embeddings": 128, "pad_token_id": 1}, 128),
+            ({"model_type": "deberta-v2", "max_position_embeddings": 128, "position_biased_input": False}, None),
+            ({"model_type": "t5"}, None),
+            ({"model_type": "bert", "max_position_embeddings": "many"}, None),
+        ],
+    )
+    def test_max_length_and_the_model(self, here, config, limit):
+        """max_length may not exceed the positions of the model; XLM-R's first two are never reached."""
+        make_model(here / "base", **config)
+        text = config_text(model="max_length: 600").replace("scratch:tiny", "base")
+        if limit is None:
+            assert load(text).config.model.max_length == 600
+            return
+        found = f"model.max_length is 600, but base reads at most {limit} tokens | write max_length: {limit}, or less"
+        assert faults(text) == [f"ml_config.yaml:5 | {found}"]
+        assert load(text, f"model.max_length={limit}").config.model.max_length == limit
+
+    def test_default_max_length_and_the_tokenizer(self, here):
+        """The default is checked as well, and the tokenizer is asked where the model says nothing."""
+        make_model(here / "base", model_type="t5")
+        (here / "base/tokenizer_config.json").write_text('{"model_max_length": 256}')
+        text = config_text().replace("scratch:tiny", "base")
+        found = (
+            "model.max_length is 512, its default, but base reads at most 256 tokens | write max_length: 256, or less"
+        )
+        assert faults(text) == [f"ml_config.yaml:3 | {found}"]
+        (here / "base/tokenizer_config.json").write_text('{"model_max_length": 1000000000000000019884624838656}')
+        assert load(text).config.model.max_length == 512
+
+    def test_max_length_and_a_model_in_the_hub_cache(self, here):
+        """A hub model that was fetched before is checked, too, by the revision that will be loaded."""
+        repository = here / "no-cache/hub/models--xlm-roberta-base"
+        make_model(repository / "snapshots/abc", model_type="xlm-roberta", max_position_embeddings=514, pad_token_id=1)
+        (repository / "refs").mkdir()
+        (repository / "refs/main").write_text("abc")
+        text = config_text(model="max_length: 513").replace("scratch:tiny", "xlm-roberta-base")
+        found = (
+            "model.max_length is 513, but xlm-roberta-base reads at most 512 tokens | write max_length: 512, or less"
+        )
+        assert faults(text) == [f"ml_config.yaml:5 | {found}"]
+        assert len(faults(text, "model.revision=abc")) == 1
+        assert load(text, "model.revision=other").config.model.max_length == 513
+
+    def test_warnings(self, here):
+        """A hub id that looks like a folder, and a revision that changes nothing, are said but not refused."""
+        make_model(here / "models/xlm-r")
+        said = "there is no such folder beside the config file, so it is taken for a hub id"
+        assert load(config_text().replace("scratch:tiny", "models/xlmr")).warnings == (
+            f"ml_config.yaml:4: model.name is models/xlmr: {said}",
+        )
+        assert load(config_text(model="revision: 0123456")).warnings == (
+            "ml_config.yaml:5: model.revision changes nothing: model.name is not on the hub",
+        )
+
+
+class TestGate:
+    @pytest.mark.parametrize(
+        ("rest", "warning"),
+        [
+            ("", "ml_config.yaml: no criterion is set: " + NOTHING),
+            ("gate: {must_beat_baseline: false}\n", "ml_config.yaml: no criterion is set: " + NOTHING),
+            (
+                "gate: {max_regression: 0.01}\n",
+                "ml_config.yaml:5: every criterion compares with production: while there is none, " + NOTHING,
+            ),
+            (
+                GATE + "gate:\n  max_regression: 0.01\n  min_improvement: 0.01\n",
+                "ml_config.yaml:7: gate.max_regression changes nothing beside gate.min_improvement, which asks more",
+            ),
+        ],
+    )
+    def test_warnings(self, here, rest, warning):
+        """A gate that can say nothing, or twice the same, is allowed and told."""
+        assert load(config_text(rest=rest)).warnings == (warning,)
+
+    @pytest.mark.parametrize(
+        "rest", [GATE, "gate: {max_ece: 0}\n", "gate: {max_regression: 0.1}\ndeployment: {first_deploy: manual}\n"]
+    )
+    def test_no_warnings(self, here, rest):
+        """One criterion is enough."""
+        assert load(config_text(rest=rest)).warnings == ()
+
+    def test_a_lower_bound_of_one_is_out_of_reach(self, here):
+        """An accuracy of 1 can never be shown by the lower end of an interval."""
+        (found,) = faults(config_text(rest="gate: {decide_on: lower_bound}\ndeployment: {min_accuracy: 1}"))
+        assert found.startswith("ml_config.yaml:6 | deployment.min_accuracy is 1 and gate.decide_on is lower_bound: no")
