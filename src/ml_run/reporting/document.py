@@ -156,7 +156,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Decision:
+class Opening:
     """The first lines of the report."""
 
     mark: Mark
@@ -178,7 +178,7 @@ class Document:
     """Which run, when, in one line."""
     banner: str
     """What must not be overlooked, above everything else; empty for most runs."""
-    decision: Decision
+    opening: Opening
     sections: tuple[Section, ...]
 
 

@@ -13,11 +13,11 @@ from ml_run.reporting.document import (
     Bullets,
     Code,
     Content,
-    Decision,
     Document,
     Figure,
     Heading,
     Mark,
+    Opening,
     Paragraph,
     Piece,
     Rich,
@@ -103,16 +103,16 @@ def render(document: Document, *, figures: str) -> str:
     """
     parts = [f"# Report of the run: {escape(document.name)}", line(document.about)]
     parts += [f"> **{escape(document.banner)}**"] if document.banner else []
-    parts += _decision(document.decision)
+    parts += _opening(document.opening)
     for section in document.sections:
         parts += [f"## {escape(section.title)}", *(content(piece, figures) for piece in section.content)]
     return "\n\n".join(parts) + "\n"
 
 
-def _decision(decision: Decision) -> list[str]:
-    parts = [f"## {decision.mark.text}", f"**{escape(decision.headline)}**"]
-    parts += [_bullets(Bullets(decision.points))] if decision.points else []
-    parts += ["Next:", block(decision.command, "sh")] if decision.command else []
+def _opening(opening: Opening) -> list[str]:
+    parts = [f"## {opening.mark.text}", f"**{escape(opening.headline)}**"]
+    parts += [_bullets(Bullets(opening.points))] if opening.points else []
+    parts += ["Next:", block(opening.command, "sh")] if opening.command else []
     return parts
 
 

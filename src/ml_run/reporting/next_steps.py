@@ -25,6 +25,12 @@ def limits(facts: Facts) -> list[Loose]:
         found.append("The data is SYNTHETIC: the scores show that a run works, nothing about a language.")
     if facts.evaluation:
         found += [*_test_size(facts.evaluation), *_small_classes(facts, facts.evaluation)]
+    if facts.evaluation and facts.evaluation.candidate_without_leaks:
+        clean = facts.evaluation.candidate_without_leaks
+        found.append(
+            f"Test rows with a copy in train were kept (data.leaks: keep). On the {count(clean.n, 'row')} without one "
+            f"the macro-F1 is {with_interval(clean.macro_f1)}: trust that number."
+        )
     if facts.model:
         found.append(
             f"One training run was made, with seed {facts.model.seed}. Another seed can score differently; "

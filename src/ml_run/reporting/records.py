@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ml_run.experiment import read_record
 from ml_run.results import (
     STAGES,
+    Decision,
     Deployment,
     Evaluation,
     PreparedData,
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from ml_run.results import ModelScores
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
-
-
-class _DeploymentFile(Record):
-    verdict: Verdict
-    deployment: Deployment
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ def read_facts(config: Config, experiment: Experiment) -> Facts:
         UsageError: `run.json` is missing, or a record cannot be read.
     """
     run = experiment.read_run()
-    deployed = _standing(run, "gate", experiment.deployment, _DeploymentFile)
+    deployed = _standing(run, "gate", experiment.deployment, Decision)
     verdict = _standing(run, "gate", experiment.verdict, Verdict)
     return Facts(
         config=config,

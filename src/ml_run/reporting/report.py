@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ml_run import events, files
 from ml_run.reporting import data_sections, markdown, page, run_sections, score_sections
-from ml_run.reporting.decision import decide_first_lines, summary_line
 from ml_run.reporting.document import Code, Document, Figure, Section, bullets, rich
 from ml_run.reporting.next_steps import limits, next_steps
+from ml_run.reporting.opening import opening, summary_line
 from ml_run.reporting.publishing import publish
 from ml_run.reporting.records import read_facts
 
@@ -62,7 +62,7 @@ def build_document(facts: Facts) -> Document:
     """All that the report says, decision first."""
     about = rich(Code(facts.run.id), f" · begun {facts.run.created[:19].replace('T', ' ')} UTC")
     banner = SYNTHETIC if facts.synthetic else ""
-    return Document(facts.run.name, about, banner, decide_first_lines(facts), tuple(_sections(facts)))
+    return Document(facts.run.name, about, banner, opening(facts), tuple(_sections(facts)))
 
 
 def _sections(facts: Facts) -> list[Section]:
@@ -103,7 +103,7 @@ def _publish(facts: Facts, document: Document, figures: Path | None) -> None:
         facts.experiment.project / facts.config.reports.path,
         facts.run.id,
         facts.run.created[:10],
-        document.decision.mark.text,
+        document.opening.mark.text,
         summary_line(facts),
         lambda folder: markdown.render(document, figures=_seen_from(folder, figures)),
     )

@@ -125,11 +125,12 @@ def thresholds(config: Config) -> dict[str, float | None]:
 
 
 def _models_table(evaluation: Evaluation) -> Content:
-    models = [evaluation.candidate, *([evaluation.production] if evaluation.production else []), *evaluation.baselines]
+    others = [evaluation.candidate_without_leaks, evaluation.production, *evaluation.baselines]
+    models = [evaluation.candidate, *(model for model in others if model)]
     columns: list[Loose] = ["Model", "Macro-F1", "Accuracy", "Weighted F1", "Log loss", "ECE", "n"]
     rows: list[list[Loose]] = [
         [
-            f"{model.name}: {_MODEL_WORDS[model.name]}" if model.name in _MODEL_WORDS else model.name,
+            _model_name(model, evaluation),
             with_interval(model.macro_f1),
             with_interval(model.accuracy),
             with_interval(model.weighted_f1),
@@ -141,6 +142,12 @@ def _models_table(evaluation: Evaluation) -> Content:
     ]
     caption = "Candidate, production and baselines (log loss and ECE, the expected calibration error: lower is better)"
     return table(caption, columns, rows, numeric=" nnnnnn")
+
+
+def _model_name(model: ModelScores, evaluation: Evaluation) -> str:
+    if model is evaluation.candidate_without_leaks:
+        return "candidate, on the test rows without a copy in train"
+    return f"{model.name}: {_MODEL_WORDS[model.name]}" if model.name in _MODEL_WORDS else model.name
 
 
 def _comparisons_table(evaluation: Evaluation) -> Content:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml_run.reporting.document import Code, Decision, Loose, Mark, Rich, Strong, rich
+from ml_run.reporting.document import Code, Loose, Mark, Opening, Rich, Strong, rich
 from ml_run.reporting.wording import count, interval, percent, score, sentence, signed_with_interval, with_interval
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ _DONE = {
 }
 
 
-def decide_first_lines(facts: Facts) -> Decision:
+def opening(facts: Facts) -> Opening:
     """Say what came of the run, for a reader who reads nothing else."""
     if facts.verdict:
         return _judged(facts, facts.verdict)
     if facts.data and facts.data.readiness == "not ready":
         return _not_ready(facts)
-    if facts.error:
+    if facts.error and facts.error.kind != "interrupted":
         return _failed(facts)
     return _unfinished(facts)
 
@@ -40,7 +40,7 @@ def decide_first_lines(facts: Facts) -> Decision:
 # --- with a verdict -------------------------------------------------------------------------------------------------
 
 
-def _judged(facts: Facts, verdict: Verdict) -> Decision:
+def _judged(facts: Facts, verdict: Verdict) -> Opening:
     done = facts.deployment
     headline = f"{_MEANING[verdict.overall]}; {_done_words(done)}" if done else _MEANING[verdict.overall]
     points: list[Rich] = []
@@ -52,8 +52,9 @@ def _judged(facts: Facts, verdict: Verdict) -> Decision:
     if facts.evaluation and facts.evaluation.production:
         points.append(_against_production(facts.evaluation))
     points += [_what_was_done(done)] if done else []
+    points += [_not_recorded(facts)] if facts.registration and facts.registration.status == "pending" else []
     points += [_ended_badly(facts)] if facts.error else []
-    return Decision(Mark(verdict.overall), sentence(headline), tuple(points), _next_command(facts, verdict))
+    return Opening(Mark(verdict.overall), sentence(headline), tuple(points), _next_command(facts, verdict))
 
 
 def _done_words(done: Deployment) -> str:
@@ -142,6 +143,12 @@ def _what_was_done(done: Deployment) -> Rich:
     return rich(*pieces)
 
 
+def _not_recorded(facts: Facts) -> Rich:
+    assert facts.registration is not None, "called only with a registration"
+    reason = sentence(facts.shown(facts.registration.reason))
+    return rich(Strong("Not recorded in the tracking store yet: "), reason, " To send it: ", Code("ml-run sync"), ".")
+
+
 def _ended_badly(facts: Facts) -> Rich:
     assert facts.error is not None, "called only with an error"
     stage = f" in the stage {facts.stopped_in}" if facts.stopped_in else ""
@@ -154,28 +161,29 @@ def _ended_badly(facts: Facts) -> Rich:
 
 def _next_command(facts: Facts, verdict: Verdict) -> str:
     if facts.deployment:
-        return facts.deployment.next_step
+        step = facts.deployment.next_step
+        return step if step.startswith("ml-run ") else ""
     return f"ml-run deploy {facts.run.id}" if verdict.overall == "PASS" else ""
 
 
 # --- without one ----------------------------------------------------------------------------------------------------
 
 
-def _not_ready(facts: Facts) -> Decision:
+def _not_ready(facts: Facts) -> Opening:
     assert facts.data is not None, "called only with a data report"
     errors = [finding for finding in facts.data.findings if finding.severity == "error"]
     points = [rich(Code(f.rule), ": ", sentence(f.message), *_remedy(f.remedy)) for f in errors[:_ERRORS_SHOWN]]
     if len(errors) > _ERRORS_SHOWN:
         points.append(rich(f"And {count(len(errors) - _ERRORS_SHOWN, 'error')} more, under The data."))
     headline = "The data cannot carry a verdict, so no model was trained. Mend the errors below, then run it again."
-    return Decision(Mark("NOT READY"), headline, tuple(points), facts.shown(facts.run.command))
+    return Opening(Mark("NOT READY"), headline, tuple(points), facts.shown(facts.run.command))
 
 
 def _remedy(remedy: str) -> list[Loose]:
     return [" ", Strong("What to do: "), sentence(remedy)] if remedy else []
 
 
-def _failed(facts: Facts) -> Decision:
+def _failed(facts: Facts) -> Opening:
     assert facts.error is not None, "called only with an error"
     stage = f"the stage {facts.stopped_in}" if facts.stopped_in else "the run"
     where = f"{facts.shown(facts.error.where)}: " if facts.error.where else ""
@@ -183,20 +191,20 @@ def _failed(facts: Facts) -> Decision:
     if facts.error.remedy:
         points.append(rich(Strong("What to do: "), sentence(facts.shown(facts.error.remedy))))
     headline = f"There is no verdict, because {stage} failed. Nothing was deployed."
-    return Decision(Mark("ERROR"), headline, tuple(points), _resume(facts))
+    return Opening(Mark("ERROR"), headline, tuple(points), _resume(facts))
 
 
-def _unfinished(facts: Facts) -> Decision:
+def _unfinished(facts: Facts) -> Opening:
     until = facts.run.stages.get(facts.run.until)
-    if facts.run.status == "interrupted" or any(s.status == "interrupted" for s in facts.run.stages.values()):
+    if facts.run.status == "interrupted" or facts.error:
         where = f" in the stage {facts.stopped_in}" if facts.stopped_in else ""
         headline = f"There is no verdict yet: the run was interrupted{where}. What it had done is saved."
-        return Decision(Mark("INTERRUPTED"), headline, tuple(_so_far(facts)), _resume(facts))
+        return Opening(Mark("INTERRUPTED"), headline, tuple(_so_far(facts)), _resume(facts))
     if facts.run.until != "registry" and (facts.run.status == "finished" or (until and until.status == "finished")):
         headline = f"No verdict was asked for: the run stopped after the stage {facts.run.until}, as it was told to."
-        return Decision(Mark("NO VERDICT"), headline, tuple(_so_far(facts)))
+        return Opening(Mark("NO VERDICT"), headline, tuple(_so_far(facts)))
     headline = "There is no verdict yet: the run had not ended when this report was written."
-    return Decision(Mark("NO VERDICT"), headline, tuple(_so_far(facts)), _resume(facts))
+    return Opening(Mark("NO VERDICT"), headline, tuple(_so_far(facts)), _resume(facts))
 
 
 def _so_far(facts: Facts) -> list[Rich]:
@@ -217,8 +225,7 @@ def _resume(facts: Facts) -> str:
 
 def summary_line(facts: Facts) -> str:
     """The run in one line: for the registry of reports."""
-    decision = decide_first_lines(facts)
-    words = f"{facts.run.name}: {decision.headline}"
+    words = f"{facts.run.name}: {opening(facts).headline}"
     if facts.evaluation:
         scores = facts.evaluation.candidate
         words += (
