@@ -9,6 +9,7 @@ from ml_run.results import Finding
 
 _MOJIBAKE = re.compile(
     "\ufffd"  # what decoders put where they lost something
+    "|[\u00c2-\u00f4][\u0080-\u009f]"  # any script, read as Latin-1: nobody types C1 controls
     "|\u00e2\u20ac[\u0080-\u00bf\u0152-\u0178\u02dc\u2013-\u203a\u20ac\u2122]"  # quotes and dashes, read as cp1252
     "|\u00c3[\u0080-\u00bf\u0192\u0160\u0161\u017d\u017e\u2018-\u201d\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac]"
     "|\u00c2[\u00a0-\u00bf]"

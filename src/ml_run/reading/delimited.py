@@ -83,7 +83,9 @@ def _records(lines: Lines, delimiter: str) -> tuple[list[_Record], list[Fault]]:
     quoted = _without_swallowed(_quoted(texts, delimiter, 0, len(texts)), texts, delimiter)
     quoted = _checked(quoted)
     broken = _broken_lines(quoted)
-    if not broken or texts[0].lstrip().startswith('"') or broken <= _needing_quotes(quoted, texts, delimiter):
+    by_quotes = any(record.problem and '"' in texts[record.first - 1] for record in quoted)
+    quotes_header = bool(texts) and texts[0].lstrip().startswith('"')
+    if not by_quotes or quotes_header or broken <= _needing_quotes(quoted, texts, delimiter):
         return quoted, []
     plain = _checked([_plain(texts, number, delimiter) for number in range(1, len(texts) + 1)])
     if _broken_lines(plain) >= broken:

@@ -1,0 +1,58 @@
+from ml_run.quality.duplicates import find_conflicts, hash_rows
+from ml_run.quality.leaks import drop_leaks, find_leaks
+from ml_run.quality.review import review_queue, safe_cell
+from ml_run.quality.rows import Row
+
+
+def _splits(**texts):
+    return hash_rows(
+        {
+            name: [Row(f"{name}.csv", line, text, label, None, {}) for line, (text, label) in enumerate(found, start=1)]
+            for name, found in texts.items()
+        },
+        None,
+    )
+
+
+def test_every_pair_of_splits_is_compared():
+    """Leaks are counted by the rows of the later split that are given away, copies included."""
+    splits = _splits(
+        train=[("a", "x"), ("A ", "x"), ("b", "x")],
+        val=[("a", "x"), ("c", "x")],
+        test=[("a", "x"), ("a", "x"), ("c", "y"), ("d", "x")],
+    )
+    found = {(leak.split, leak.into): ([row.line for row, _ in leak.rows], leak.share) for leak in find_leaks(splits)}
+    assert found == {
+        ("train", "val"): ([1, 2], 0.5),
+        ("train", "test"): ([1, 2], 0.5),
+        ("val", "test"): ([1, 2], 0.75),
+    }
+
+
+def test_a_row_that_leaks_twice_is_left_out_once():
+    """A training row with copies in val and in test is one row of rejected.jsonl."""
+    splits = _splits(train=[("a", "x"), ("b", "x")], val=[("a", "x")], test=[("a", "x")])
+    kept, left_out = drop_leaks(splits, find_leaks(splits), {"train"})
+    assert [(row.split, row.line, row.problem) for row in left_out] == [
+        ("train", 1, "its text is also in val, line 1 of val.csv")
+    ]
+    assert {name: len(rows) for name, rows in kept.items()} == {"train": 1, "val": 1, "test": 1}
+
+
+def test_the_queue_says_why_and_stays_readable():
+    """Conflicts come first, each row with where the other label stands; a long list of places is cut."""
+    splits = _splits(train=[("a", "x"), *[("a", "y")] * 5], val=[("b", "x")], test=[("b", "x")])
+    rows = review_queue(find_conflicts(splits), find_leaks(splits)).splitlines()
+    assert rows[1] == (
+        'train.csv,1,train,a,x,"conflict: the same text has the label y (train.csv, line 2), '
+        'y (train.csv, line 3), y (train.csv, line 4) and 2 more",'
+    )
+    assert rows[-1] == 'val.csv,1,val,b,x,"leak_exact: the same text is in test (test.csv, line 1)",'
+
+
+def test_cells_that_would_begin_a_formula_are_neutralised():
+    """=, +, -, @, tab and carriage return begin formulas in one spreadsheet or another."""
+    for start in "=+-@\t\r":
+        assert safe_cell(f"{start}1") == f"'{start}1"
+    for harmless in ("1", "waa = maxay", "'quoted", "", 7):
+        assert safe_cell(harmless) == str(harmless)
