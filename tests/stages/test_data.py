@@ -645,8 +645,10 @@ def test_a_configured_field_that_is_not_there_is_a_config_error(tmp_path):
         (
             {"text": "text;label"},
             "there is no field 'text'; its fields are: text;label",
-            "name the field that holds the text in data.text_field (the file seems to be separated by semicolons: "
-            "csv needs commas, tsv tabs)",
+            (
+                "name the field that holds the text in data.text_field (the file seems to be separated by semicolons: "
+                "csv needs commas, tsv tabs)"
+            ),
         ),
     ],
 )
