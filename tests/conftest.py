@@ -1,11 +1,13 @@
 """What the tests share: a small real corpus, a project folder, the way to run the command line."""
 
 import json
+import os
 import random
 from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as ml-run itself does, for the process tests are forked from
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LABELS = ("Central", "Northern", "Southern")
 _STEMS = {

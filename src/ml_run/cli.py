@@ -4,8 +4,11 @@ Nothing heavy is imported here before arguments and config are checked, so `--he
 once.
 """
 
+import os
 import shlex
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,7 +118,7 @@ def run_cli(
     quiet: QuietOption = False,
     exit_zero: ExitZeroOption = False,
 ) -> None:
-    """Walk the whole road for one config: data, train, evaluate, gate, deploy, registry."""
+    """Walk the whole road: data to registry (the default)."""
     stage = _check_stage(until)
     if name is not None:
         check_name(name)
@@ -257,7 +260,7 @@ def check_config_cli(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the config, for editors.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the config file alone and print it with all defaults filled in."""
+    """Check the config file; print it with its defaults."""
     if schema:
         console.print_json(json_schema())
         return
@@ -271,7 +274,10 @@ def check_config_cli(
 
 @app.command("quickstart")
 def quickstart_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
-    """Write a small SYNTHETIC sample with planted defects to data/sample/ and run it to a deployed model, offline."""
+    """Run a SYNTHETIC sample to a deployed model, offline.
+
+    The sample, with planted defects of every kind, is written to data/sample/.
+    """
     from ml_run.quickstart import write_sample
 
     config = write_sample(Path.cwd() / "data" / "sample")
@@ -320,7 +326,7 @@ def _true_status(experiment: Experiment, status: str) -> str:
 
 @app.command("show")
 def show_cli(run_id: IdArgument = "latest", as_json: JsonOption = False) -> None:
-    """One run: how far it came, its result, what to do next."""
+    """One run: how far it came, its result, what next."""
     experiment = find_experiment(Path.cwd(), run_id)
     run = experiment.read_run()
     result = read_record(experiment.result, RunResult) if experiment.result.is_file() else None
@@ -368,7 +374,7 @@ def deploy_cli(
 
 @app.command("rollback")
 def rollback_cli(config: ConfigOption = CONFIG, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
-    """Go back to the model that was in production before."""
+    """Go back to the model in production before."""
     from ml_run.stages.deploy import rollback
 
     loaded = _load(config, [])
@@ -386,7 +392,10 @@ def _show_deployment(deployment: Deployment, *, as_json: bool) -> None:
 
 @app.command("sync")
 def sync_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
-    """Send to the tracking store what it missed while it was away; what it has is not sent twice."""
+    """Send the tracking store what it missed while away.
+
+    What it has is not sent twice.
+    """
     sent = [_resend(experiment, quiet=quiet) for experiment in list_experiments(Path.cwd()) if _pending(experiment)]
     if as_json:
         console.print_json(sent)
@@ -427,10 +436,32 @@ def _boundary() -> Iterator[None]:
         console.print_note("stopped")
         sys.exit(error.exit_code if isinstance(error, Interrupted) else ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        sys.exit(ExitCode.OK)  # the reader of stdout has gone, e.g. `| head`
+        # The reader of stdout has gone, e.g. `| head`; without this Python complains once more as it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)
+    except Exception as error:  # noqa: BLE001 -- the error boundary
+        console.print_error(
+            MlRunError(
+                f"unexpected {type(error).__name__}: {error}",
+                remedy=f"this is a bug in ml-run: please report it with the log {_write_trace(error)}",
+            )
+        )
+        sys.exit(ExitCode.BUG)
+
+
+def _write_trace(error: Exception) -> str:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="ml-run-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as log:
+        log.write(f"ml-run {__version__}, python {sys.version}\n")
+        log.write("".join(traceback.format_exception(error)))
+    return log.name
 
 
 def main() -> None:
     """Entry point of the console script `ml-run`."""
+    # Waiting threads sleep instead of spinning: half the training time where another process wants the cores. OpenMP
+    # reads this as torch is loaded, which happens after here.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with _boundary(), Interruption().installed():
         app()

@@ -4,11 +4,11 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -177,28 +177,39 @@ def print_json(value: Record | list[dict[str, Any]] | dict[str, Any]) -> None:
 
 def print_result(result: RunResult) -> None:
     """Show a run's result: the decision first, then the evidence, then what to do next."""
-    console = _stdout()
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, value in _facts(result):
-        facts.add_row(name, value)
-    console.print(facts)
+    parts: list[RenderableType] = [_two_columns(_facts(result))]
     if result.criteria:
-        console.print()
-        console.print(_criteria_table(result))
+        parts += ["", _criteria_table(result)]
     if result.scores:
-        console.print()
-        console.print(_scores_table(result))
-    console.print()
-    closing = Table.grid(padding=(0, 2))
-    closing.add_column(style="dim", no_wrap=True)
-    closing.add_column(overflow="fold")
+        parts += ["", _scores_table(result)]
+    _write(*parts, "", _two_columns(_closing(result)))
+
+
+def _write(*parts: RenderableType) -> None:
+    """Print to stdout; where that is no terminal, without the blanks that pad a table's last column."""
+    console = _stdout()
+    if console.is_terminal:
+        console.print(*parts, sep="\n")
+        return
+    with console.capture() as capture:
+        console.print(*parts, sep="\n")
+    print_text("\n".join(line.rstrip() for line in capture.get().rstrip().split("\n")))
+
+
+def _two_columns(rows: Iterable[tuple[str, Text]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _closing(result: RunResult) -> Iterator[tuple[str, Text]]:
     if result.report:
-        closing.add_row("report", result.report)
+        yield "report", Text(result.report)
     if result.next_step:
-        closing.add_row("next", Text(_lines(result.next_step)))
-    console.print(closing)
+        yield "next", Text(_lines(result.next_step))
 
 
 def _facts(result: RunResult) -> Iterator[tuple[str, Text]]:
@@ -278,7 +289,7 @@ def print_runs(runs: list[dict[str, Any]]) -> None:
             Text(verdict, _COLOURS.get(verdict, "default")),
             _number(run["macro_f1"]),
         )
-    _stdout().print(table)
+    _write(table)
 
 
 def print_run(run: RunRecord) -> None:
@@ -289,29 +300,26 @@ def print_run(run: RunRecord) -> None:
     for name, stage in run.stages.items():
         seconds = "" if stage.seconds is None else _duration(stage.seconds)
         table.add_row(name, stage.status, seconds, Text(_lines(stage.message)))
-    console = _stdout()
-    console.print(table)
-    console.print()
+    _write(table)
+    print_text("")
 
 
 def print_plan(plan: dict[str, Any]) -> None:
     """Show what a dry run found and what the run would do."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("data", Text(plan["data"]))
+    _write(_two_columns(_plan(plan)), "", "nothing was written")
+
+
+def _plan(plan: dict[str, Any]) -> Iterator[tuple[str, Text]]:
+    yield "data", Text(plan["data"])
     for finding in plan["findings"]:
-        table.add_row("", Text(one_line(finding)))
-    table.add_row("rows", Text(", ".join(f"{count:,} {split}" for split, count in plan["rows"].items())))
-    table.add_row("labels", Text(", ".join(one_line(label) for label in plan["labels"])))
-    table.add_row("model", Text(f"{plan['model']}, {plan['training_steps']:,} training steps at most"))
+        yield "", Text(one_line(finding))
+    yield "rows", Text(", ".join(f"{count:,} {split}" for split, count in plan["rows"].items()))
+    yield "labels", Text(", ".join(one_line(label) for label in plan["labels"]))
+    yield "model", Text(f"{plan['model']}, {plan['training_steps']:,} training steps at most")
     criteria = ", ".join(f"{name} {value}" for name, value in plan["criteria"].items())
-    table.add_row("criteria", Text(criteria or "none: the verdict will be INCONCLUSIVE"))
-    table.add_row("on PASS", Text("deploy" if plan["auto_deploy"] else "wait for `ml-run deploy`"))
-    table.add_row("tracking", Text(plan["tracking"]))
-    console = _stdout()
-    console.print(table)
-    console.print(Text("nothing was written"))
+    yield "criteria", Text(criteria or "none: the verdict will be INCONCLUSIVE")
+    yield "on PASS", Text("deploy" if plan["auto_deploy"] else "wait for `ml-run deploy`")
+    yield "tracking", Text(plan["tracking"])
 
 
 def print_deployment(deployment: Deployment) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ml_run.config import Config
+from ml_run.events import emit
 from ml_run.experiment import Experiment
 from ml_run.pipeline import require_ready
 from ml_run.results import PreparedData
+from ml_run.splits import read_split
 
 
 def rehearse(config: Config, project: Path) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
         NotReadyError: the data is not ready.
         MlRunError: the model cannot be had.
     """
-    from ml_run.modeling.loading import check_model
+    from ml_run.modeling.loading import load_base
     from ml_run.stages.data import prepare_data
     from ml_run.tracking import mask_uri, tracking_uri
 
@@ -33,8 +35,9 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
         experiment = Experiment(Path(name) / "experiments" / "exp_dry_run")
         experiment.data.mkdir(parents=True)
         data = prepare_data(config, experiment)
-    require_ready(data, report="ml-run NAME --until data writes the full report")
-    check_model(config, data.labels)
+        require_ready(data, report="ml-run NAME --until data writes the full report")
+        emit("note", f"loading {config.model.name}")
+        load_base(config.model, data.labels, read_split(experiment.split("train")).texts, config.training.seed)
     return {
         "data": data.readiness,
         "findings": [f"{f.severity}: {f.message}" for f in data.findings if f.severity != "info"],
