@@ -29,7 +29,7 @@ def limits(facts: Facts) -> list[Loose]:
         clean = facts.evaluation.candidate_without_leaks
         found.append(
             f"Test rows with a copy in train were kept (data.leaks: keep). On the {count(clean.n, 'row')} without one "
-            f"the macro-F1 is {with_interval(clean.macro_f1)}: trust that number."
+            f"the macro-F1 is {with_interval(clean.macro_f1)}. Trust that number."
         )
     if facts.model:
         found.append(

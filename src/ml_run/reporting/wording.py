@@ -71,7 +71,8 @@ def short_estimate(estimate: Estimate) -> str:
 
 def signed(value: float | None) -> str:
     """A difference with its sign, e.g. `+0.012` or `−0.020`; `undefined` for None."""
-    return UNDEFINED if value is None else f"{value:+.3f}".replace("-", "−")
+    # + 0.0 makes a zero of the negative zero.
+    return UNDEFINED if value is None else f"{value + 0.0:+.3f}".replace("-", "−")
 
 
 def signed_with_interval(estimate: Estimate) -> str:

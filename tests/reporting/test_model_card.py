@@ -1,0 +1,110 @@
+import pytest
+import yaml
+
+from ml_run.reporting import ModelFacts, render_model_card
+from report_sample import HOSTILE, make_config, make_data, make_evaluation, make_model, make_verdict
+
+SECTIONS = [
+    "Model details",
+    "Intended and out-of-scope use",
+    "Factors",
+    "Metrics",
+    "Training and evaluation data",
+    "Quantitative analyses",
+    "Ethical considerations",
+    "Caveats and recommendations",
+]
+
+
+def facts(**changed):
+    values = {
+        "base": "xlm-roberta-base",
+        "base_revision": "c" * 40,
+        "labels": ("a", "b"),
+        "max_length": 128,
+        "parameters": 1000,
+        "seed": 42,
+        "best_epoch": 2.0,
+        "best_val_macro_f1": 0.71,
+    }
+    return ModelFacts(**(values | changed))
+
+
+def front_matter(card):
+    _, head, _ = card.split("---\n", 2)
+    return yaml.safe_load(head)
+
+
+def sections(card):
+    return [line[3:] for line in card.splitlines() if line.startswith("## ")]
+
+
+def test_the_card_has_the_hub_s_front_matter(tmp_path):
+    """What the hub reads is there and names no licence that nobody gave."""
+    assert front_matter(render_model_card(make_config(tmp_path), make_data(), facts())) == {
+        "language": ["so"],
+        "base_model": "xlm-roberta-base",
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["text-classification", "ml-run"],
+        "metrics": ["f1", "accuracy"],
+    }
+
+
+def test_the_card_of_a_fresh_model_claims_no_test_score(tmp_path):
+    """At train time the card has all its sections and says that nothing was tested."""
+    card = render_model_card(make_config(tmp_path), make_data(), facts())
+    assert sections(card) == SECTIONS
+    assert "Not evaluated on a test split yet. Macro-F1 on the validation split, which chose the epoch: 0.710." in card
+
+
+def test_the_card_of_an_evaluated_model_leads_with_macro_f1(tmp_path):
+    """Macro-F1 is the first metric, then accuracy, calibration and each class; the verdict is named."""
+    evaluation = make_evaluation()
+    card = render_model_card(make_config(tmp_path), make_data(), make_model(), evaluation, make_verdict("FAIL"))
+    assert sections(card) == SECTIONS
+    rows = [line for line in card[card.index("## Metrics") :].splitlines() if line.startswith("| ")]
+    assert rows[2:4] == ["| macro-F1 | 0.840 | [0.800, 0.880] |", "| accuracy | 0.850 | [0.810, 0.890] |"]
+    assert "| F1 of Southern | 0.810 | [0.740, 0.880] |" in rows
+    assert "Verdict of the gate: **FAIL**." in card
+    assert "| linear | 0.740 | 0.750 |" in card
+
+
+@pytest.mark.parametrize(
+    ("base", "revision", "shown"),
+    [
+        ("scratch:tiny", None, "| Base model | none: trained from scratch |"),
+        ("/home/someone/models/my-model", "f" * 64, f"| Base model | my-model, revision {'f' * 64} |"),
+        ("models/my-model", "f" * 64, f"| Base model | my-model, revision {'f' * 64} |"),
+    ],
+)
+def test_only_hub_models_are_named_as_base_model(tmp_path, base, revision, shown):
+    """A local folder's path or scratch:tiny is no id on the hub, and a path is nobody's business."""
+    card = render_model_card(make_config(tmp_path), make_data(), facts(base=base, base_revision=revision))
+    assert "base_model" not in front_matter(card)
+    assert shown in card
+    assert "/home/someone" not in card
+
+
+def test_synthetic_models_say_so_at_the_top_in_the_tags_and_in_the_caveats(tmp_path):
+    """A model trained on generated text cannot be mistaken for a real one."""
+    card = render_model_card(make_config(tmp_path), make_data(synthetic=True), facts())
+    assert "synthetic" in front_matter(card)["tags"]
+    assert card.count("SYNTHETIC: trained on generated text") == 2
+    assert card.index("> **SYNTHETIC") < card.index("## Model details")
+    assert "To see what ml-run does. Not for any real text." in card
+
+
+def test_hostile_labels_stay_text_in_the_card(tmp_path):
+    """The hub renders Markdown with HTML: no label may become either."""
+    card = render_model_card(make_config(tmp_path), make_data(HOSTILE), facts(labels=HOSTILE), make_evaluation(HOSTILE))
+    assert "<script" not in card
+    assert "\x1b" not in card
+    assert r"\[a](javascript:alert)" in card
+
+
+def test_a_data_set_without_language_has_a_card_too(tmp_path):
+    """Nothing is guessed where nothing was recognised."""
+    card = render_model_card(make_config(tmp_path), make_data(language=None, advice=(), findings=()), facts())
+    assert "language" not in front_matter(card)
+    assert "# Text classifier: Northern, Central, Southern" in card
