@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from conftest import SHARED
 from ml_run.errors import UsageError
 from ml_run.languages import AdviceRule, Condition, advise, known_profiles, load_profile, normalise, recognise
+from ml_run.quality.rules import RULES
 from ml_run.results import Finding, Lengths, PreparedData, SplitSummary
 
 SO = load_profile("so")
@@ -144,6 +145,13 @@ def test_all_advice_names_source_and_date():
     """No advice without a source, and every topic occurs once."""
     assert all(rule.source.strip() and rule.text.strip() for rule in SO.advice)
     assert len({rule.topic for rule in SO.advice}) == len(SO.advice)
+
+
+def test_advice_listens_to_rules_that_exist():
+    """A condition on findings names rules of the data stage, so that a renamed rule cannot silence advice."""
+    asked = {name for rule in SO.advice for condition in rule.when for name in condition.rules}
+    assert asked
+    assert asked <= set(RULES)
 
 
 # --- folding --------------------------------------------------------------------------------------------------------

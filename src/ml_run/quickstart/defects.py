@@ -19,7 +19,7 @@ SIZES = {"train": (835, 480, 74), "val": (140, 84, 21), "test": (180, 108, 24)}
 PLANTED = {
     "duplicate_exact": 16,
     "duplicate_near": 8,
-    "conflict": 5,
+    "conflict": 10,
     "leak_exact": 6,
     "leak_near": 2,
     "label_error": 20,
@@ -41,8 +41,9 @@ PLANTED = {
     "bom": 1,
     "blank_line": 2,
 }
-"""How often each defect was planted, by the rule that looks for it: rows of train, but for the last five (a field that
-gives the label away, an imbalanced train split, a class with few test rows, a file, lines)."""
+"""How often each defect was planted, by the rule that looks for it and counted as that rule counts: rows of train (of a
+`conflict` both rows, of a leak those in val and test), lines, files, classes; `shortcut` (the field that gives the
+label away) and `imbalance` stand for the whole train split and are counted once."""
 
 _SOURCES = ("SYNTHETIC-radio", "SYNTHETIC-news", "SYNTHETIC-forum")
 _SOURCE_WEIGHTS = {"Northern": (7, 2, 1), "Central": (2, 7, 1), "Southern": (1, 2, 7)}
@@ -100,18 +101,18 @@ def make_rows(seed: int) -> Rows:
 def _edit_rows(untouched: list[Row]) -> None:
     """Change rows in place; each defect takes rows out of `untouched`, so that no row has two."""
     for rule, edit in _APOSTROPHE_EDITS.items():
-        for number, row in enumerate(_take(untouched, rule, lambda row: "'" in row["text"])):
+        for number, row in enumerate(_take(untouched, PLANTED[rule], lambda row: "'" in row["text"])):
             row["text"] = edit(row["text"], number)
     for rule, edit in _TEXT_EDITS.items():
-        for number, row in enumerate(_take(untouched, rule)):
+        for number, row in enumerate(_take(untouched, PLANTED[rule])):
             row["text"] = edit(row["text"], number)
     for rule, edit in _LABEL_EDITS.items():
-        for number, row in enumerate(_take(untouched, rule)):
+        for number, row in enumerate(_take(untouched, PLANTED[rule])):
             row["label"] = edit(row["label"], number)
 
 
-def _take(untouched: list[Row], rule: str, suits: Callable[[Row], bool] = bool) -> list[Row]:
-    taken = [row for row in untouched if suits(row)][: PLANTED[rule]]
+def _take(untouched: list[Row], count: int, suits: Callable[[Row], bool] = bool) -> list[Row]:
+    taken = [row for row in untouched if suits(row)][:count]
     for row in taken:
         untouched.remove(row)
     return taken
@@ -119,11 +120,11 @@ def _take(untouched: list[Row], rule: str, suits: Callable[[Row], bool] = bool) 
 
 def _copies(untouched: list[Row], rows: Rows, chance: random.Random) -> Iterator[Row]:
     """Rows of train that repeat others: of train, with the same label or another, and of val and test."""
-    for number, row in enumerate(_take(untouched, "duplicate_exact")):
+    for number, row in enumerate(_take(untouched, PLANTED["duplicate_exact"])):
         yield row | {"text": _RESTYLED[number % 4](row["text"])}
-    for row in _take(untouched, "conflict"):
+    for row in _take(untouched, PLANTED["conflict"] // 2):
         yield row | {"label": _other(row["label"])}
-    for row in _take(untouched, "duplicate_near"):
+    for row in _take(untouched, PLANTED["duplicate_near"]):
         yield row | {"text": _without_a_word(row["text"])}
     leaked = chance.sample(rows["test"], PLANTED["leak_exact"] - 2) + chance.sample(rows["val"], 2)
     for number, row in enumerate(leaked):

@@ -21,7 +21,7 @@ _OVERLAP = (0.05, 0.25)
 _CROSSED = 0.02
 """Share of rows wholly in another class's spelling: writers move, editors correct."""
 _CLAUSES = (2, 2, 3, 3, 4, 5)
-_MOST_SHARED = 0.5
+_MOST_SHARED = 0.35
 """Share of word pairs that two sentences may have in common; more would make near-duplicates nobody planted."""
 _DOUBLED = re.compile(r"([bcdfghjkmnqstwxy])\1")
 
