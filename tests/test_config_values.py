@@ -3,6 +3,7 @@
 import pytest
 
 from config_harness import GATE, config_text, faults, load
+from ml_run.config_schema import sections
 
 NOTHING = "has no value | give a whole number from 1 to 1000, or remove the key"
 NO_NAME = "holds ${, but not the name of an environment variable | write ${NAME}, or $${ for a plain ${"
@@ -97,6 +98,20 @@ class TestTypes:
         config = load(config_text("val_path: null\ntest_path:\nlabel_map:\n  # north: Northern")).config
         assert (config.data.val_path, config.data.test_path, config.data.label_map) == (None, None, {})
 
+    @pytest.mark.parametrize("written", ["[a]", "", "*a", "{a: b}", "~"])
+    def test_an_ill_typed_key_is_not_missing(self, here, written):
+        """A required key whose value cannot be read has one fault."""
+        (found,) = faults(f"data: {{train_path: data/final/train.jsonl}}\nmodel:\n  name: {written}\n")
+        assert found.startswith("ml_config.yaml:3 | ")
+
+    @pytest.mark.parametrize("written", ["val_share: 2", "train_path: ' x'", "val_path: ' data/final/train.jsonl'"])
+    def test_nothing_follows_from_a_value_at_fault(self, here, written):
+        """A value out of bounds is one fault: no contradiction, no missing file is concluded from it."""
+        text = config_text(written)
+        if "train_path" in written:
+            text = text.replace("  train_path: data/final/train.jsonl\n", "", 1)
+        assert len(faults(text)) == 1
+
     @pytest.mark.parametrize("written", ['" "', '"a\\tb"', '"a\\0b"', '""'])
     def test_texts_of_one_line(self, here, written):
         """A blank text, and one with control characters, is refused; the message stays on one line."""
@@ -105,7 +120,10 @@ class TestTypes:
         assert found.isprintable()
 
     def test_section_that_is_no_section(self, here):
-        """A section that holds a value instead of keys is one fault."""
+        """A section that holds a value instead of keys is one fault: its keys are not called missing."""
+        (found,) = faults("data: {train_path: data/final/train.jsonl}\nmodel: scratch:tiny\n")
+        remedy = f"indent its keys below it: {', '.join(sections()['model'])}"
+        assert found == f"ml_config.yaml:2 | model is scratch:tiny, not a section with keys | {remedy}"
         assert faults(config_text(rest="registry: my-model")) == [
             "ml_config.yaml:5 | registry is my-model, not a section with keys | indent its keys below it: name"
         ]
@@ -134,6 +152,11 @@ class TestEnvironment:
         """A variable that is not set, and what is no name of one, is a fault with its line."""
         found = faults(config_text(rest=f"tracking:\n  uri: '{written}'\n"), environ=environ)
         assert found == [f"ml_config.yaml:6 | {fault}"]
+
+    def test_a_number_from_the_environment_is_not_repeated(self, here):
+        """What the environment brings in is not shown, even where a number was expected."""
+        (found,) = faults(config_text(rest="training:\n  epochs: ${N}\n"), environ={"N": "1_234"})
+        assert found == "ml_config.yaml:6 | training.epochs is ${N} | it must be a whole number from 1 to 1000"
 
     @pytest.mark.parametrize("value", ["no", "012", "null", "2e-5", "a: b", "[x]", "*x"])
     def test_a_filled_text_stays_text(self, here, value):

@@ -59,6 +59,11 @@ class TestSecrets:
         assert "is not YAML" in found
         assert "ssw0rd" not in found
 
+    def test_r38_equal_keys(self, here):
+        """An address that landed among the keys is masked, also when the rest of the file cannot be read."""
+        (found, _) = faults("postgresql://a:p%40ssw0rd@b: 1\npostgresql://a:p%40ssw0rd@b: 2\nc: 'x\n")
+        assert found.startswith("ml_config.yaml:2 | 'postgresql://a:***@b' is given twice")
+
     def test_tokens_of_the_environment(self, here):
         """Tokens and addresses that the libraries take from the environment are known as secrets, too."""
         environ = {"HF_TOKEN": "hf_abcdef", "MLFLOW_TRACKING_URI": "https://ali:hunter22@host", "OTHER": "x"}

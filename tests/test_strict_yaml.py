@@ -1,6 +1,7 @@
 """Hostile and careless YAML."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ HOSTILE = {
     "deep_flow": ("a:\n  " + "[" * 5000 + "]" * 5000, ":2", "is nested more than 50 levels deep"),
     "deep_block": ("".join("  " * n + "a:\n" for n in range(900)), ":51", "is nested more than 50 levels deep"),
     "dashes": ("- " * 5000, ":1", "is nested more than 50 levels deep"),
+    "1_gb": ("a: 1\n", "", "is larger than 1 MB"),
     "10_mb": ("a: 1\n" * 2_000_000, "", "is larger than 1 MB"),
     "1_mb_of_keys": ("".join(f"k{n}: 1\n" for n in range(90_000)), ":10000", "holds more than 20,000 values"),
     "1_mb_text": ("a: " + "x" * 999_000, ":1", "a is not a known key"),
@@ -32,6 +34,8 @@ def test_r36_hostile_yaml(tmp_path, case):
     """R36: tags, aliases, depth, size, equal keys, unknown keys and NaN end in exit 2 with a line, < 1 s, < 200 MB."""
     text, line, words = HOSTILE[case]
     (tmp_path / "hostile.yaml").write_text(text)
+    if case == "1_gb":
+        os.truncate(tmp_path / "hostile.yaml", 2**30)
     code = """
 import json, resource, time
 from pathlib import Path

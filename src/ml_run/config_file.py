@@ -135,7 +135,7 @@ def _read_text(path: Path, whole: Place, faults: Faults) -> str:
         faults.add(whole, "is larger than 1 MB, which no config is", "name the config file: --config FILE")
         raise strict_yaml.Unreadable
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         faults.add(Place(line, f"{whole}:{line}"), "is not UTF-8 here", "save the file as UTF-8")

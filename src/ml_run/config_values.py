@@ -9,7 +9,6 @@ from typing import Any
 from ml_run import strict_yaml
 from ml_run.config_schema import BOOLEANS, Schema, branches, describe, nearest_key, sections, types
 from ml_run.events import one_line
-from ml_run.redaction import mask_uris
 from ml_run.strict_yaml import Faults, Node, Place, Scalar, Sequence, Unreadable
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
@@ -53,7 +52,7 @@ def set_value(root: strict_yaml.Mapping, override: str, order: int, faults: Faul
         order: its number on the command line.
         faults: takes what is found wrong.
     """
-    place = Place(_OVERRIDE_ORDER + order, one_line(f"--set {mask_uris(override)}"))
+    place = Place(_OVERRIDE_ORDER + order, one_line(f"--set {override}"))
     key, equals, text = override.partition("=")
     # The first two words are section and key; what follows names an entry of a mapping and may hold dots itself.
     path = key.strip().split(".", 2)
