@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _KEY = "model.name"
 _CODE_KEYS = ("auto_map", "custom_pipelines", "_attn_implementation_internal")
 _WEIGHTS = "*.safetensors"
+_OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_SAMPLE = 200
+_MOST_UNKNOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def load_base(config: ModelConfig, labels: Sequence[str], texts: Sequence[str], 
         base = _from_pretrained(config, labels)
     except (OSError, ValueError, ImportError) as error:
         raise _unreachable(config, error) from error
-    _check_tokenizer(base, config)
+    _check_tokenizer(base, config, texts)
     _check_max_length(base, config)
     return base
 
@@ -121,9 +124,6 @@ def _offline() -> bool:
     return any(os.environ.get(name, "0").upper() in {"1", "TRUE", "ON", "YES"} for name in _OFFLINE_VARIABLES)
 
 
-_OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-
-
 def _unreachable(config: ModelConfig, error: Exception) -> UsageError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if Path(config.name).is_dir():
@@ -140,13 +140,28 @@ def _unreachable(config: ModelConfig, error: Exception) -> UsageError:
     )
 
 
-def _check_tokenizer(base: BaseModel, config: ModelConfig) -> None:
+def _check_tokenizer(base: BaseModel, config: ModelConfig, texts: Sequence[str]) -> None:
     if base.tokenizer.pad_token is None:
         raise UsageError(
             f"the tokenizer of {config.name!r} has no padding token",
             where=_KEY,
             remedy="use an encoder such as xlm-roberta-base, which has one",
         )
+    # Where a tokenizer's files are missing, transformers makes an empty one up without a word.
+    unknown = _unknown_share(base.tokenizer, texts[:_SAMPLE])
+    if unknown > _MOST_UNKNOWN:
+        raise UsageError(
+            f"the tokenizer of {config.name!r} does not know {unknown:.0%} of the pieces of the training texts",
+            where=_KEY,
+            remedy="its files are missing from the model, or it was not made for this script; "
+            "scratch:tiny and scratch:small learn a tokenizer from the texts",
+        )
+
+
+def _unknown_share(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> float:
+    encoded = tokenizer(list(texts), add_special_tokens=False, truncation=True)["input_ids"]
+    pieces = [piece for row in encoded for piece in row]
+    return pieces.count(tokenizer.unk_token_id) / max(len(pieces), 1)
 
 
 def _check_max_length(base: BaseModel, config: ModelConfig) -> None:

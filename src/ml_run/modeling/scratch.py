@@ -58,14 +58,8 @@ def train_tokenizer(texts: Sequence[str], *, pieces: int, max_length: int) -> "P
         A fast tokenizer that is the same for the same texts, in every process.
     """
     from tokenizers import (
-        AddedToken,
-        Regex,
         Tokenizer,
-        decoders,
         models,
-        normalizers,
-        pre_tokenizers,
-        processors,
         trainers,
     )
     from transformers import PreTrainedTokenizerFast

@@ -107,7 +107,7 @@ def _fit(task: _Task, last: Checkpoint | None, interruption: Interruption) -> Ch
         job = trainer.build_trainer(base, train, val, training, folder=folder, note=note, interruption=interruption)
         with interruption.deferred():
             job.train(resume_from_checkpoint=None if last is None else str(last.folder))
-    del job, base
+    del job, base  # the Trainer and its callbacks hold each other; two models at once would need not be
     gc.collect()
     return _finished_checkpoint(task)
 

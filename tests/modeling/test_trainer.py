@@ -1,0 +1,194 @@
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from conftest import LABELS, make_rows
+from ml_run.config import ModelConfig, TrainingConfig
+from ml_run.errors import TrainingError
+from ml_run.interruption import Interruption
+from ml_run.modeling import trainer as module
+from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder
+from ml_run.modeling.checkpoints import Note
+from ml_run.modeling.loading import load_base
+from train_harness import Faults, make_fault
+
+NOTE = Note(inputs="these", seconds=0, base_revision=None, device="cpu", class_weights=None, peak_memory_mb=None)
+ALL_KEYS = {
+    "batch_size": 4,
+    "learning_rate": 0.0007,
+    "epochs": 3,
+    "seed": 11,
+    "weight_decay": 0.03,
+    "warmup_ratio": 0.25,
+    "max_grad_norm": 0.6,
+    "gradient_accumulation_steps": 2,
+    "early_stopping_patience": 5,
+    "class_weights": "balanced",
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def build(folder, count=30, note=NOTE, **training):
+    config = TrainingConfig(**training)
+    rows = make_rows(count)
+    base = load_base(ModelConfig(name="scratch:tiny", max_length=80), LABELS, [r["text"] for r in rows], config.seed)
+    encoded = EncodedRows([r["text"] for r in rows], [LABELS.index(r["label"]) for r in rows], base.tokenizer)
+    return module.build_trainer(base, encoded, encoded, config, folder=folder, note=note, interruption=Interruption())
+
+
+def test_every_key_of_the_config_reaches_the_trainer(tmp_path):
+    """No hyper-parameter is accepted and ignored; 30 rows in batches of 4, two a step, are 4 steps an epoch."""
+    assert set(ALL_KEYS) == set(TrainingConfig.model_fields)
+    job = build(tmp_path, **ALL_KEYS, note=NOTE.model_copy(update={"class_weights": (1.0, 2.0, 3.0)}))
+    arguments = job.args
+    assert arguments.per_device_train_batch_size == 4
+    assert arguments.learning_rate == 0.0007
+    assert arguments.num_train_epochs == 3
+    assert (arguments.seed, arguments.data_seed) == (11, 11)
+    assert arguments.weight_decay == 0.03
+    assert arguments.warmup_steps == 3
+    assert arguments.max_grad_norm == 0.6
+    assert arguments.gradient_accumulation_steps == 2
+    assert (arguments.eval_steps, arguments.save_steps) == (4, 4)
+    steering = next(c for c in job.callback_handler.callbacks if type(c).__name__ == "Steering")
+    assert steering._patience == 5
+    outputs = SimpleNamespace(logits=torch.zeros(3, 3))
+    assert float(job.compute_loss_func(outputs, torch.tensor([0, 1, 2]))) == pytest.approx(2 * math.log(3))
+
+
+def test_the_fixed_settings_are_as_documented(tmp_path):
+    """Fused AdamW, a linear schedule, groups of like length, no reporting of the Trainer's own, no NaN filter."""
+    arguments = build(tmp_path).args
+    assert str(arguments.optim.value) == "adamw_torch_fused"
+    assert str(arguments.lr_scheduler_type.value) == "linear"
+    assert arguments.train_sampling_strategy == "group_by_length"
+    assert arguments.report_to == []
+    assert arguments.disable_tqdm is True
+    assert arguments.logging_nan_inf_filter is False
+    assert arguments.save_total_limit is None
+
+
+def test_the_learning_rate_rises_and_falls_as_configured(tmp_path):
+    """The scheduler really warms up over the configured share of all steps and ends at zero."""
+    job = build(tmp_path, **(ALL_KEYS | {"class_weights": "none"}))
+    job.train()
+    rates = [entry["learning_rate"] for entry in job.state.log_history if "learning_rate" in entry]
+    assert len(rates) == job.state.max_steps == 12
+    assert max(rates) == pytest.approx(0.0007)
+    assert rates.index(max(rates)) == 3
+    assert {group["weight_decay"] for group in job.optimizer.param_groups} == {0.03, 0.0}
+    assert job.lr_scheduler.get_last_lr()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "accumulation", "steps"), [(64, 16, 1, 4), (65, 16, 1, 5), (65, 16, 2, 3), (3, 16, 4, 1)]
+)
+def test_steps_are_counted_as_the_trainer_counts_them(tmp_path, rows, batch, accumulation, steps):
+    """Warm-up, evaluation and saving all hang on the true number of steps an epoch."""
+    job = build(tmp_path, rows, batch_size=batch, gradient_accumulation_steps=accumulation, epochs=2)
+    plan = module.Plan(rows, TrainingConfig(batch_size=batch, gradient_accumulation_steps=accumulation, epochs=2))
+    counted = job.set_initial_training_values(job.args, job.get_train_dataloader())
+    assert (plan.steps_per_epoch, plan.max_steps) == (steps, 2 * steps) == (counted[1], counted[6])
+
+
+def test_a_long_training_logs_two_hundred_points_at_most():
+    """The tracking store gets a curve, not every step of it."""
+    config = TrainingConfig(batch_size=1, epochs=10)
+    arguments = module.training_arguments(config, module.Plan(999, config), "unused")
+    assert 9990 / arguments.logging_steps <= 200
+
+
+def test_batches_are_padded_to_their_own_longest_row(tmp_path):
+    """A batch is as wide as its longest row, and rows of like length come together."""
+    job = build(tmp_path, batch_size=4)
+    widths = [batch["input_ids"].shape for batch in job.get_train_dataloader()]
+    longest = max(job.train_dataset.lengths)
+    assert all(width <= longest for _, width in widths)
+    assert len({width for _, width in widths}) > 1
+    first = next(iter(job.get_train_dataloader()))
+    assert set(first) == {"input_ids", "attention_mask", "labels"}
+    assert first["attention_mask"].sum(dim=1).max() == first["input_ids"].shape[1]
+
+
+def test_the_order_of_rows_follows_seed_and_epoch_alone():
+    """A resumed run sees the batches of the run it resumes, whatever the global random state."""
+    lengths = [number % 7 for number in range(100)]
+
+    def order(seed, epoch):
+        made = LengthGroupedOrder(lengths, 4, seed)
+        made.epoch = epoch
+        torch.rand(3)
+        return list(made)
+
+    assert order(1, 0) == order(1, 0)
+    assert sorted(order(1, 0)) == list(range(100))
+    assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (0, 1, 2)}) == 6
+
+
+def test_rows_come_back_as_they_were_encoded():
+    """The flat store of tokens gives each row its own."""
+    from ml_run.modeling import scratch
+
+    texts = ["guri", "guri biyo dadka", "", "suuq maanta"]
+    tokenizer = scratch.train_tokenizer(texts, pieces=300, max_length=8)
+    rows = EncodedRows(texts, [0, 1, 2, 0], tokenizer)
+    assert len(rows) == 4
+    assert [rows[i]["input_ids"] for i in range(4)] == tokenizer(texts, truncation=True, max_length=8)["input_ids"]
+    assert [rows[i]["labels"] for i in range(4)] == [0, 1, 2, 0]
+
+
+def test_the_loss_is_the_mean_over_the_whole_step():
+    """With accumulation, a batch's sum is divided by the rows of the step, so portions do not change the gradient."""
+    logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
+    loss = module.loss_function((1.0, 2.0, 0.5))
+    whole = loss(SimpleNamespace(logits=logits), labels)
+    parts = [loss(SimpleNamespace(logits=logits[s]), labels[s], num_items_in_batch=6) for s in (slice(4), slice(4, 6))]
+    assert float(whole) == pytest.approx(float(sum(parts)), rel=1e-6)
+
+
+def test_balanced_weights_match_scikit_learn():
+    """Our two lines are the textbook's."""
+    import numpy as np
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = [0, 0, 0, 0, 1, 1, 2]
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=np.array(labels))
+    assert module.balanced_weights(labels, 3) == pytest.approx(tuple(expected))
+
+
+def test_scores_match_scikit_learn():
+    """Macro-F1, accuracy and log loss are scikit-learn's; the macro mean is over the classes that occur."""
+    import numpy as np
+    from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+    from ml_run.modeling.scoring import softmax
+
+    logits = np.random.default_rng(0).normal(size=(50, 4))
+    truth = np.random.default_rng(1).integers(0, 3, size=50)
+    found = module.scores(SimpleNamespace(predictions=logits.astype(np.float32), label_ids=truth))
+    predicted = logits.argmax(axis=1)
+    assert found["macro_f1"] == pytest.approx(f1_score(truth, predicted, labels=[0, 1, 2], average="macro"))
+    assert found["accuracy"] == pytest.approx(accuracy_score(truth, predicted))
+    assert found["log_loss"] == pytest.approx(log_loss(truth, softmax(logits), labels=[0, 1, 2, 3]), rel=1e-5)
+    assert found["predicted_classes"] == 4
+
+
+def test_r15_nothing_not_finite_is_ever_saved(tmp_path):
+    """R15: weights spoilt between two logs end the training before a checkpoint of them is sealed."""
+    from ml_run import files
+
+    job = build(tmp_path, batch_size=4, epochs=2)
+    job.add_callback(make_fault(Faults(poison=True, at=8)))
+    with pytest.raises(TrainingError) as caught:
+        job.train()
+    assert caught.value.kind == "non_finite"
+    assert not list(tmp_path.glob(f"checkpoint-*/{files.MANIFEST}"))
