@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 from conftest import LABELS, make_rows
-
 from ml_run import files
 from ml_run.config import Config
 from ml_run.events import JournalHandler
@@ -68,6 +67,24 @@ def finished_run(project: Path, *, verdict="PASS", production=None, seed=0, **se
     return run
 
 
+def started_store(project: Path) -> Path:
+    """Give `project` a sqlite store as our first start makes it; return the project."""
+    (project / "experiments").mkdir(parents=True, exist_ok=True)
+    shutil.copy(_database(), project / "experiments/mlflow.db")
+    return project
+
+
+@cache
+def _database() -> Path:
+    import tempfile
+
+    from ml_run.tracking.store import connect
+
+    project = Path(tempfile.mkdtemp(prefix="ml-run-test-store-"))
+    connect(Config.model_validate({"data": {"train_path": "x"}, "model": {"name": "scratch:tiny"}}), project)
+    return project / "experiments/mlflow.db"
+
+
 def write_metrics(experiment: Experiment, steps: int) -> None:
     """Note `steps` training steps of two metrics each in the journal."""
     import logging
@@ -89,11 +106,14 @@ def metrics_event(step: int) -> dict:
 
 
 @cache
-def _model_files(seed: int, scratch: Path) -> Path:
+def _model_files(seed: int) -> Path:
+    import tempfile
+
     import torch
 
     from ml_run.modeling.scratch import build_model, train_tokenizer
 
+    scratch = Path(tempfile.mkdtemp(prefix="ml-run-test-model-"))
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     tokenizer = train_tokenizer(TEXTS, pieces=300, max_length=32)
@@ -104,11 +124,9 @@ def _model_files(seed: int, scratch: Path) -> Path:
 
 
 def _write_model(experiment: Experiment, seed: int) -> None:
-    import tempfile
-
     from ml_run.modeling.scoring import load_scorer
 
-    kept = _model_files(seed, Path(tempfile.mkdtemp(prefix="ml-run-test-model-")))
+    kept = _model_files(seed)
     with files.atomic_folder(experiment.model) as folder:
         shutil.copytree(kept, folder, dirs_exist_ok=True)
         (folder / "train_rows.txt").write_text("0123abcd\n")

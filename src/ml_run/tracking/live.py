@@ -56,6 +56,8 @@ def _open(config: Config, experiment: Experiment) -> _Mirror | None:
             run = runs.open_run(store, folder, experiment)
             if run.info.status != "RUNNING":  # resumed
                 store.client.update_run(run.info.run_id, status="RUNNING")
+            if content.STAGE in run.data.tags:
+                store.client.delete_tag(run.info.run_id, content.STAGE)
     except StoreError as error:
         _warn(error)
         return None

@@ -196,11 +196,15 @@ def pack(experiment: Experiment, target: Path, model_id: str, run_id: str) -> No
         mlflow_model=Model(artifact_path="model", run_id=run_id, model_uuid=model_id, model_id=model_id),
         signature=_signature(record.labels),
         input_example=pd.DataFrame({"text": [_EXAMPLE]}),
-        pip_requirements=[f"{package}=={installed_version(package)}" for package in _PINNED],
+        pip_requirements=[f"{package}=={_public_version(package)}" for package in _PINNED],
         metadata={"synthetic": record.synthetic, "model_digest": record.digest},
     )
     for cached in target.rglob("__pycache__"):
         shutil.rmtree(cached)
+
+
+def _public_version(package: str) -> str:
+    return installed_version(package).partition("+")[0]  # 2.13.0+cpu is no version that PyPI knows
 
 
 def _signature(labels: tuple[str, ...]) -> ModelSignature:

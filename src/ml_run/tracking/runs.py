@@ -28,6 +28,7 @@ _STATUS_OF: dict[str, EndStatus] = {"finished": "FINISHED", "failed": "FAILED"}
 _METRICS_A_CALL = 1000
 _VALUES_A_CALL = 100
 _DIGEST_CHARACTERS = 36
+_TRIES = 3
 Item = TypeVar("Item")
 
 
@@ -103,11 +104,19 @@ def log_missing_points(store: Store, run: Run, points: Sequence[Point]) -> None:
 
 def log_datasets(store: Store, run: Run, experiment: Experiment) -> None:
     """Record the three splits as inputs of the run, each with its fingerprint."""
+    from mlflow.exceptions import MlflowException
+
     if not experiment.data_report.is_file() or (run.inputs and run.inputs.dataset_inputs):
         return
     data = read_record(experiment.data_report, PreparedData)
     inputs = [_dataset(split, data.fingerprint) for split in data.splits.values()]
-    store.client.log_inputs(run.info.run_id, datasets=inputs)
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            store.client.log_inputs(run.info.run_id, datasets=inputs)
+            break
+        except MlflowException:  # two runs on the same data may race to be the first to name it
+            if not tries_left:
+                raise
 
 
 def _dataset(split: SplitSummary, data_fingerprint: str) -> DatasetInput:

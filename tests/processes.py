@@ -1,0 +1,75 @@
+"""Runs single functions of ml-run in real processes, which may be killed, forked from one that has the libraries."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+from harness import PRELOAD, QUIET, REMOVED
+from ml_run import files, promotion, tracking
+from ml_run.config import Config
+from ml_run.deployments import Change
+from ml_run.experiment import Experiment, locked
+from ml_run.tracking.store import connect
+
+
+def start(function, *args, err: Path | None = None):
+    """Start `function(*args)` in a process of its own; what it writes to stderr goes to the file `err`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    process = context.Process(target=_child, args=(function, args, str(err or os.devnull)))
+    process.start()
+    return process
+
+
+def run(function, *args, err: Path | None = None) -> int:
+    """Run `function(*args)` to its end in a process of its own; return the exit code, negative for a signal."""
+    process = start(function, *args, err=err)
+    process.join(120)
+    return process.exitcode
+
+
+def _child(function, args, err):
+    handle = os.open(err, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(handle, 2)
+    for name in REMOVED:
+        os.environ.pop(name, None)
+    os.environ.update(QUIET)
+    function(*args)
+
+
+# --- what the processes do --------------------------------------------------------------------------------------------
+
+
+def first_start(config: Config, project: Path, crash_at: int | None = None) -> None:
+    """Open the store."""
+    crash_from_here(crash_at)
+    connect(config, project)
+
+
+def whole_life(config: Config, experiment: Experiment, started) -> None:
+    """Everything a run does with a store, from its first start on."""
+    started.wait()
+    with tracking.live(config, experiment):
+        tracking.register_version(config, experiment)
+        tracking.send(config, experiment)
+
+
+def walk_until_killed(config: Config, experiment: Experiment, opened: Path) -> None:
+    """Hold the run's lock with an open MLflow run until killed."""
+    import time
+
+    with locked(experiment), tracking.live(config, experiment):
+        opened.touch()
+        time.sleep(60)
+
+
+def promote(config: Config, project: Path, change: Change, crash_at: int | None = None) -> None:
+    """Promote one version."""
+    crash_from_here(crash_at)
+    promotion.promote(config, project, change)
+
+
+def crash_from_here(crash_at: int | None) -> None:
+    """Die at the `crash_at`-th crash point from now."""
+    if crash_at is not None:
+        os.environ["MLRUN_CRASH_AT"] = str(files.crash_points_passed() + crash_at)

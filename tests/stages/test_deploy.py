@@ -1,0 +1,156 @@
+import json
+import logging
+
+import pytest
+
+from finished_run import finished_run, started_store
+from ml_run import deployments, files, tracking
+from ml_run.errors import StoreError, UsageError
+from ml_run.stages.deploy import deploy_experiment, deploy_model, production
+from ml_run.tracking.store import connect
+
+
+@pytest.fixture(autouse=True)
+def _told(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(logging.getLogger("ml_run"), "level", logging.INFO)
+
+
+def deploy(run):
+    return deploy_model(run.config, run.experiment, *run.records)
+
+
+def nothing_is_served(run):
+    project = run.experiment.project
+    return deployments.current_version(project) is None and tracking.aliases(run.config, project) in (
+        {},
+        {"candidate": "1"},
+    )
+
+
+def test_a_pass_is_verified_registered_and_promoted(tmp_path):
+    """PASS with auto_deploy: verified in a fresh process, registered, alias and pointer on it, handoff written."""
+    run = finished_run(tmp_path)
+    deployment = deploy(run)
+    assert (deployment.action, deployment.version, deployment.previous) == ("deployed", "1", None)
+    assert deployment.reason == "version 1 is production"
+    assert deployment.folder == "experiments/deployments/1"
+    assert deployment.verification.rows == 32
+    assert deployment.verification.same_labels
+    assert deployment.verification.largest_difference < 1e-5
+    assert tracking.aliases(run.config, tmp_path) == {"production": "1"}
+    assert deployments.current_version(tmp_path) == "1"
+    assert files.folder_digest(tmp_path / deployment.folder) == run.model.digest
+    assert json.loads(run.experiment.handoff.read_text())["version"] == "1"
+    assert production(run.config, tmp_path).version == "1"
+    assert sorted(path.name for path in deployments.root(tmp_path).iterdir()) == [
+        ".lock", "1", "current", "history.jsonl",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "INCONCLUSIVE"])
+def test_what_did_not_pass_stops(tmp_path, verdict):
+    """FAIL and INCONCLUSIVE: nothing is registered, exported or handed off, and production is not even looked at."""
+    run = finished_run(tmp_path, verdict=verdict)
+    deployment = deploy(run)
+    assert (deployment.action, deployment.reason) == (
+        "stopped", f"the verdict is {verdict}; production is unchanged",
+    )  # fmt: skip
+    assert not (tmp_path / "experiments/mlflow.db").exists()
+    assert not deployments.root(tmp_path).exists()
+    assert not run.experiment.handoff.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"auto_deploy": False}, "deployment.auto_deploy is false"),
+        (
+            {"auto_deploy": True, "first_deploy": "manual"},
+            "there is no production model and deployment.first_deploy is manual",
+        ),
+    ],
+)
+def test_a_pass_waits_where_the_config_says_so(tmp_path, settings, why):
+    """Registered with the alias `candidate`, handed off, and the command that deploys it is named."""
+    run = finished_run(started_store(tmp_path), deployment=settings)
+    deployment = deploy(run)
+    assert deployment.action == "awaiting"
+    assert deployment.reason == f"it passed and is registered as version 1; {why}"
+    assert deployment.next_step == f"ml-run deploy {run.experiment.id}"
+    assert tracking.aliases(run.config, tmp_path) == {"candidate": "1"}
+    assert nothing_is_served(run)
+    assert run.experiment.handoff.exists()
+
+
+def test_a_forbidden_first_deployment_stops(tmp_path):
+    """first_deploy: forbid without a production model: nothing is deployed, by hand neither without a reason."""
+    run = finished_run(started_store(tmp_path), deployment={"auto_deploy": True, "first_deploy": "forbid"})
+    assert deploy(run).action == "stopped"
+    with pytest.raises(UsageError, match="a first deployment is forbidden"):
+        deploy_experiment(run.config, run.experiment, None)
+    assert nothing_is_served(run)
+
+
+def test_a_model_that_answers_otherwise_is_not_deployed(tmp_path):
+    """A logit beyond the tolerance: action failed, nothing registered, nothing served, nothing left behind."""
+    run = finished_run(started_store(tmp_path))
+    known = json.loads(run.experiment.reference.read_text())
+    known["logits"][5][0] += 0.01
+    run.experiment.reference.write_text(json.dumps(known))
+    deployment = deploy(run)
+    assert deployment.action == "failed"
+    assert "the exported model could not be verified: a logit differs by 0.01" in deployment.reason
+    assert deployment.next_step.endswith(f"ml-run --resume {run.experiment.id}")
+    assert nothing_is_served(run)
+    assert connect(run.config, tmp_path).client.search_registered_models() == []
+    assert list(deployments.root(tmp_path).iterdir()) == []
+    assert not run.experiment.handoff.exists()
+
+
+def test_a_store_that_is_away_fails_the_deployment_and_changes_nothing(tmp_path):
+    """No tracking store: action failed with the cause, production unchanged, no pointer, no handoff."""
+    run = finished_run(
+        tmp_path, deployment={"auto_deploy": False, "min_f1": 0.5}, tracking={"uri": "http://127.0.0.1:9"}
+    )
+    deployment = deploy(run)
+    assert deployment.action == "failed"
+    assert deployment.reason == "http://127.0.0.1:9: the tracking store failed: Connection refused"
+    assert deployments.current_version(tmp_path) is None
+    assert not run.experiment.handoff.exists()
+
+
+def test_a_run_that_did_not_pass_is_deployed_by_hand_only_with_a_reason(tmp_path):
+    """`ml-run deploy ID` names the verdict and the flag; with the flag, the reason is kept in registry and record."""
+    run = finished_run(started_store(tmp_path), verdict="FAIL")
+    with pytest.raises(UsageError, match="did not pass: FAIL: it is FAIL") as caught:
+        deploy_experiment(run.config, run.experiment, None)
+    assert f'ml-run deploy {run.experiment.id} --override "the reason"' in caught.value.remedy
+    with pytest.raises(UsageError, match="the reason given with --override is empty"):
+        deploy_experiment(run.config, run.experiment, " ")
+    assert nothing_is_served(run)
+    deployment = deploy_experiment(run.config, run.experiment, "the test split is wrong")
+    assert (deployment.action, deployment.override) == ("deployed", "the test split is wrong")
+    assert deployment.reason == "version 1 is production, by hand: the test split is wrong"
+    tags = tracking.version_tags(run.config, tmp_path, "1")
+    assert (tags["ml_run.override"], tags["ml_run.verdict"]) == ("the test split is wrong", "FAIL")
+    assert deployments.history(tmp_path)[-1].override == "the test split is wrong"
+
+
+def test_a_waiting_run_is_not_deployed_over_a_production_it_was_not_compared_with(tmp_path):
+    """`ml-run deploy ID` after production changed: refused, as for a run that deploys by itself."""
+    run = finished_run(started_store(tmp_path), deployment={"auto_deploy": False, "min_f1": 0.5})
+    deploy(run)
+    tracking.point_alias(run.config, tmp_path, tracking.PRODUCTION, "1")
+    other = finished_run(tmp_path, deployment={"auto_deploy": False, "min_f1": 0.5}, seed=1)
+    with pytest.raises(StoreError, match="production changed since this model was evaluated: it was none, it is"):
+        deploy_experiment(other.config, other.experiment, None)
+    assert tracking.aliases(run.config, tmp_path)["production"] == "1"
+
+
+def test_a_run_without_verdict_is_not_deployed(tmp_path):
+    """A run that was cut off before the gate: named, with the command that goes on."""
+    run = finished_run(tmp_path)
+    run.experiment.verdict.unlink()
+    with pytest.raises(UsageError, match="has no verdict yet"):
+        deploy_experiment(run.config, run.experiment, None)

@@ -1,0 +1,149 @@
+import threading
+import time
+
+import pytest
+
+from ml_run import deployments, files
+from ml_run.deployments import Change
+from ml_run.errors import StoreError
+
+
+def sealed(folder, content="weights"):
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_text(content)
+    (folder / "sub").mkdir()
+    (folder / "sub/labels.json").write_text("[]")
+    files.seal_folder(folder)
+    return folder
+
+
+def change(version="1", previous=None, action="deploy", digest="d"):
+    return Change(
+        action=action, version=version, previous=previous, digest=digest, time="2026-11-23T00:00:00.000+00:00"
+    )
+
+
+def test_a_deployment_is_a_copy_that_the_experiment_cannot_touch(tmp_path):
+    """Editing the experiment's model after the export leaves the deployed files as they were verified."""
+    model = sealed(tmp_path / "model")
+    staging = deployments.export(tmp_path, "exp_1", model)
+    folder = deployments.adopt(tmp_path, staging, "1")
+    (model / "model.safetensors").write_text("other")
+    assert files.manifest_fault(folder) is None
+    assert (folder / "model.safetensors").read_text() == "weights"
+    assert not staging.exists()
+    assert [path.name for path in deployments.root(tmp_path).iterdir()] == ["1"]
+
+
+def test_a_model_changed_since_training_is_not_exported(tmp_path):
+    """A model folder that does not match its manifest never gets near a deployment."""
+    model = sealed(tmp_path / "model")
+    (model / "model.safetensors").write_text("weighty")
+    with pytest.raises(StoreError, match=r"the trained model was changed: model.safetensors was changed"):
+        deployments.export(tmp_path, "exp_1", model)
+    assert not deployments.root(tmp_path).exists()
+
+
+def test_adopting_again_keeps_a_whole_copy_and_replaces_a_damaged_one(tmp_path):
+    """A resumed deployment finds its copy in place; a copy that is not whole is made anew."""
+    model = sealed(tmp_path / "model")
+    folder = deployments.adopt(tmp_path, deployments.export(tmp_path, "exp_1", model), "1")
+    inode = folder.stat().st_ino
+    assert deployments.adopt(tmp_path, deployments.export(tmp_path, "exp_1", model), "1").stat().st_ino == inode
+    (folder / "model.safetensors").write_text("rotten")
+    assert deployments.adopt(tmp_path, deployments.export(tmp_path, "exp_1", model), "1").stat().st_ino != inode
+    assert files.manifest_fault(folder) is None
+
+
+def test_a_served_version_is_never_replaced_by_another_model(tmp_path):
+    """A registry that numbers anew (its database was deleted) must not overwrite what is being served."""
+    deployments.adopt(tmp_path, deployments.export(tmp_path, "exp_1", sealed(tmp_path / "a")), "1")
+    deployments.switch(tmp_path, "1")
+    staging = deployments.export(tmp_path, "exp_2", sealed(tmp_path / "b", "other weights"))
+    with pytest.raises(StoreError, match="version 1 is being served and is another model"):
+        deployments.adopt(tmp_path, staging, "1")
+    assert (deployments.version_folder(tmp_path, "1") / "model.safetensors").read_text() == "weights"
+
+
+@pytest.mark.parametrize("version", ["../../etc", "1/2", "", "-1", "²", "latest"])
+def test_a_version_never_becomes_another_path(tmp_path, version):
+    """A registry that answers with something else than a number is not believed."""
+    with pytest.raises(StoreError, match="which is no number"):
+        deployments.version_folder(tmp_path, version)
+
+
+def test_the_pointer_is_relative_and_always_there_while_it_is_switched(tmp_path):
+    """`current` moves with the project folder, and a reader sees the old version or the new one, never none."""
+    for version in "12":
+        deployments.adopt(tmp_path, deployments.export(tmp_path, "exp", sealed(tmp_path / version, version)), version)
+    assert deployments.current_version(tmp_path) is None
+    deployments.switch(tmp_path, "1")
+    assert str((deployments.root(tmp_path) / "current").readlink()) == "1"
+    seen, ended = set(), threading.Event()
+
+    def read():
+        while not ended.is_set():
+            seen.add((deployments.root(tmp_path) / "current/model.safetensors").read_text())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(200):
+        deployments.switch(tmp_path, "12"[number % 2])
+    ended.set()
+    reader.join()
+    assert seen <= {"1", "2"}
+    assert deployments.current_version(tmp_path) == "2"
+
+
+def test_a_pointer_that_somebody_bent_is_not_followed(tmp_path):
+    """`current` pointing outside of the deployments counts as no pointer."""
+    deployments.root(tmp_path).mkdir(parents=True)
+    (deployments.root(tmp_path) / "current").symlink_to("../../elsewhere/3")
+    assert deployments.current_version(tmp_path) is None
+
+
+def test_the_history_only_grows_and_survives_a_torn_line(tmp_path):
+    """A change noted twice by a recovered process stands once; a line cut off by a crash does not spoil the next."""
+    deployments.root(tmp_path).mkdir(parents=True)
+    first, second = change("1"), change("2", "1")
+    deployments.append_history(tmp_path, first)
+    deployments.append_history(tmp_path, first)
+    path = deployments.root(tmp_path) / "history.jsonl"
+    with path.open("a") as file:
+        file.write('{"action": "dep')
+    deployments.append_history(tmp_path, second)
+    assert deployments.history(tmp_path) == [first, second]
+
+
+def test_the_intent_is_kept_until_it_is_cleared(tmp_path):
+    """What is about to be done can be read back by the next process; an unreadable note is an error, not nothing."""
+    deployments.root(tmp_path).mkdir(parents=True)
+    assert deployments.intent(tmp_path) is None
+    deployments.write_intent(tmp_path, change("3", "2", "rollback"))
+    assert deployments.intent(tmp_path) == change("3", "2", "rollback")
+    deployments.clear_intent(tmp_path)
+    assert deployments.intent(tmp_path) is None
+    (deployments.root(tmp_path) / "intent.json").write_text("{}")
+    with pytest.raises(StoreError, match="the note on an unfinished deployment cannot be read"):
+        deployments.intent(tmp_path)
+
+
+def test_one_deployment_at_a_time(tmp_path, monkeypatch):
+    """The deploy lock makes a second one wait, and give up with a message when the first does not end."""
+    monkeypatch.setattr(deployments, "_PATIENCE_SECONDS", 0.3)
+    order = []
+
+    def hold(seconds):
+        with deployments.locked(tmp_path):
+            order.append("in")
+            time.sleep(seconds)
+            order.append("out")
+
+    first = threading.Thread(target=hold, args=(0.15,))
+    first.start()
+    time.sleep(0.05)
+    hold(0)
+    first.join()
+    assert order == ["in", "out", "in", "out"]
+    with deployments.locked(tmp_path), pytest.raises(StoreError, match="another deployment is still going on"):
+        hold(0)
