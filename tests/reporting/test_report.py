@@ -291,6 +291,15 @@ def test_findings_come_worst_first_with_file_line_and_remedy(tmp_path):
     assert "(Source: BBC Somali, 1,463 texts; checked 2026-08.)" in markdown
 
 
+def test_long_lists_of_examples_are_cut_and_say_where_the_rest_is(tmp_path):
+    """Five examples show what is meant; the others are in the folder."""
+    finding = make_data().findings[1]
+    many = finding.model_copy(update={"examples": finding.examples * 6, "count": 40})
+    markdown, _ = written(tmp_path, make_finished(tmp_path, data=make_data(findings=(many,))))
+    assert "*leak_exact: 5 examples of 40, more in data/report.json*" in markdown
+    assert markdown.count("| data/train.jsonl:") == 5
+
+
 def test_both_files_state_the_same_numbers(tmp_path):
     """Markdown and HTML are two forms of one document."""
     experiment = make_finished(tmp_path)
@@ -321,7 +330,9 @@ def test_how_to_reproduce_holds_all_that_is_needed(tmp_path):
 
 def test_no_path_of_this_machine_is_in_a_report(tmp_path):
     """Reports are shared; the folders of one machine are left out."""
-    experiment = make_finished(tmp_path, make_run(command=f"ml-run --config {tmp_path}/ml_config.yaml"))
+    store = REGISTERED.model_copy(update={"tracking_uri": f"sqlite:///{tmp_path}/experiments/mlflow.db"})
+    run = make_run(command=f"ml-run --config {tmp_path}/ml_config.yaml")
+    experiment = make_finished(tmp_path, run, registration=store)
     experiment.config_file.write_text(f"data:\n  train_path: {tmp_path}/data/train.jsonl\n", "utf-8")
     written(tmp_path, experiment)
     for file in (experiment.report_md, experiment.report_html, tmp_path / ".claude/reports/_registry.md"):

@@ -11,6 +11,7 @@ from ml_run.results import Estimate
         ("a\nb\tc\r", "a\\nb\\tc\\r"),
         ("x\ud800y\udcff", "x\\ud800y\\udcff"),
         ("\u202eabc\u2066", "\\u202eabc\\u2066"),
+        ("hay\u200badda\u00ad\ufeff", "hay\\u200badda\\xad\\ufeff"),
         ("\x00\x7f\x9b", "\\x00\\x7f\\x9b"),
         ("a\u2028b\ufffe", "a\\u2028b\\ufffe"),
         ("ሰሜን हिन्दी‍ शमालي ’", "ሰሜን हिन्दी‍ शमालي ’"),
@@ -51,9 +52,10 @@ def test_numbers_are_written_one_way():
 
 def test_sentences_begin_large_and_end_with_a_stop_but_names_stay_as_they_are():
     """A stage's message becomes a sentence; a key such as macro_f1 keeps its letters."""
-    assert [wording.sentence(t) for t in ("all is well", "macro_f1 is low", "why?", "  ")] == [
+    assert [wording.sentence(t) for t in ("all is well", "macro_f1 is low", "data.language is so", "why?", "  ")] == [
         "All is well.",
         "macro_f1 is low.",
+        "data.language is so.",
         "Why?",
         "",
     ]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ml_run.results import Advice, Example, Finding, PreparedData, Severity
 
 _WORST_FIRST: tuple[Severity, ...] = ("error", "warning", "info")
+_EXAMPLES_SHOWN = 5
 _READINESS = {
     "ready": "nothing was found that stands against training and judging a model with it.",
     "ready with warnings": "it can be used, and the warnings below say what to look at.",
@@ -123,10 +124,12 @@ def _finding(facts: Facts, finding: Finding) -> list[Content]:
 
 
 def _examples(facts: Facts, finding: Finding) -> Content:
-    labelled = any(example.label is not None for example in finding.examples)
+    shown = finding.examples[:_EXAMPLES_SHOWN]
+    labelled = any(example.label is not None for example in shown)
     columns: list[Loose] = ["Where", *(["Label"] if labelled else []), "Text"]
-    rows = [_example(facts, example, labelled=labelled) for example in finding.examples]
-    return table(f"{finding.rule}: {count(len(rows), 'example')} of {finding.count:,}", columns, rows)
+    rows = [_example(facts, example, labelled=labelled) for example in shown]
+    more = ", more in data/report.json" if len(shown) < len(finding.examples) else ""
+    return table(f"{finding.rule}: {count(len(rows), 'example')} of {finding.count:,}{more}", columns, rows)
 
 
 def _example(facts: Facts, example: Example, *, labelled: bool) -> list[Loose]:

@@ -19,7 +19,6 @@ _NOT_SET = "–"
 
 def training(facts: Facts, model: TrainedModel) -> Section:
     """How the candidate was trained, and the training curve."""
-    weights = "none" if model.class_weights is None else ", ".join(f"{weight:.2f}" for weight in model.class_weights)
     rows: list[list[Loose]] = [
         ["Base model", User(facts.shown(model.base))],
         ["Revision", Code(model.base_revision) if model.base_revision else "none: trained from scratch"],
@@ -27,7 +26,7 @@ def training(facts: Facts, model: TrainedModel) -> Section:
         ["Tokens read of a text", f"at most {model.max_length:,}"],
         ["Steps", f"{model.global_step:,} of {model.max_steps:,}{', stopped early' if model.stopped_early else ''}"],
         ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
-        ["Class weights", weights],
+        ["Class weights", _weights(model)],
         ["Seed", str(model.seed)],
         ["Device", model.device],
         ["Time", duration(model.seconds)],
@@ -37,6 +36,13 @@ def training(facts: Facts, model: TrainedModel) -> Section:
     if model.curve:
         content += [training_curve(model), _curve(model)]
     return Section("training", "Training", tuple(content))
+
+
+def _weights(model: TrainedModel) -> Loose:
+    pieces: list[Loose] = []
+    for label, weight in zip(model.labels, model.class_weights or (), strict=False):
+        pieces += [", " if pieces else "", User(label), f" {weight:.2f}"]
+    return rich(*pieces) if pieces else "none"
 
 
 def _curve(model: TrainedModel) -> Content:
@@ -70,7 +76,7 @@ def deployment(facts: Facts) -> Section:
     if facts.deployment:
         rows += _deployment_rows(facts.deployment)
     if facts.registration:
-        rows += _registration_rows(facts.registration)
+        rows += _registration_rows(facts, facts.registration)
     return Section("deployment", "Deployment and registry", (table("What was done with the model", ["", ""], rows),))
 
 
@@ -95,8 +101,8 @@ def _deployment_rows(done: Deployment) -> list[list[Loose]]:
     return rows
 
 
-def _registration_rows(known: Registration) -> list[list[Loose]]:
-    rows: list[list[Loose]] = [["Tracking store", rich(Code(known.tracking_uri), f" ({known.status})")]]
+def _registration_rows(facts: Facts, known: Registration) -> list[list[Loose]]:
+    rows: list[list[Loose]] = [["Tracking store", rich(Code(facts.shown(known.tracking_uri)), f" ({known.status})")]]
     rows.append(
         ["Registered model", rich(User(known.model_name), f", version {known.version}" if known.version else "")]
     )
@@ -199,6 +205,6 @@ def _config(facts: Facts) -> list[Content]:
     if not path.exists():
         return []
     # Read leniently: the file was written by this run, but a report must not fail over one byte of it.
-    lines = visible_lines(facts.shown(path.read_text("utf-8", "replace")))
+    lines = visible_lines(facts.shown(path.read_text("utf-8", "replace").rstrip()))
     where = Code(facts.experiment.relative(path))
     return [paragraph("The resolved configuration, also in ", where, ":"), Block(lines, "yaml")]

@@ -134,8 +134,8 @@ def _confusion_row(line: Sequence[int], row: int, gutter: float, top: float, cel
     for column, rows in enumerate(line):
         share = rows / total
         x, y = gutter + column * cell, top + row * 36
-        shade = svg.element("rect", x=x, y=y, width=cell, height=36, class_="cell", fill_opacity=round(0.92 * share, 3))
-        style = "t on" if share > 0.55 else "t" if rows else "s"  # noqa: PLR2004 -- where dark ink stops being readable
+        shade = svg.element("rect", x=x, y=y, width=cell, height=36, class_="cell", fill_opacity=round(share, 3))
+        style = "t" if rows else "s"
         drawn += [shade, svg.text(f"{rows:,}", f"{x + cell / 2:g}", y + 23, anchor="middle", style=style)]
         if column == row:
             edge = svg.element("rect", x=x + 1.5, y=y + 1.5, width=cell - 3, height=33, class_="right")

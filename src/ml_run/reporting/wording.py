@@ -13,18 +13,23 @@ if TYPE_CHECKING:
 
 UNDEFINED = "undefined"
 _FAMILIAR = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-# Cc control, Cs lone surrogate, Zl and Zp line breaks; then what turns the reading direction of the text after it.
+# Cc control, Cs lone surrogate, Zl and Zp line breaks.
 _INVISIBLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
-_TURNS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_NONCHARACTERS = set("\ufffe\uffff")
+# What turns the reading direction of the text after it, what nobody sees, and what is no character.
+_HIDDEN = set(
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    "\u00ad\u180e\u200b\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff"
+    "\ufffe\uffff"
+)
+_NAME = re.compile(r"\w+[._]\w")
 _SUSPECT = re.compile(r"[^\x20-\x7e]")
 
 
 def visible(text: str) -> str:
     r"""`text` on one line, with what could act on a terminal, a parser or the reading direction written out.
 
-    Escape sequences, lone surrogates and direction overrides appear as `\x1b`, `\udc80`, `\u202e`; joiners and
-    marks that scripts need stay.
+    Escape sequences, lone surrogates, direction overrides and what nobody sees appear as `\x1b`, `\udc80`, `\u202e`,
+    `\u200b`; joiners and marks that scripts need stay.
     """
     return _SUSPECT.sub(lambda match: _write_out(match[0]), text)
 
@@ -32,7 +37,7 @@ def visible(text: str) -> str:
 def _write_out(character: str) -> str:
     if character in _FAMILIAR:
         return _FAMILIAR[character]
-    if unicodedata.category(character) in _INVISIBLE_CATEGORIES or character in _TURNS or character in _NONCHARACTERS:
+    if unicodedata.category(character) in _INVISIBLE_CATEGORIES or character in _HIDDEN:
         return character.encode("unicode_escape").decode("ascii")
     return character
 
@@ -112,6 +117,6 @@ def sentence(text: str) -> str:
     stripped = text.strip()
     if not stripped:
         return ""
-    # A name such as min_accuracy or macro_f1 keeps its small letter.
-    first = stripped if "_" in stripped.split()[0] else stripped[0].upper() + stripped[1:]
+    # A name such as macro_f1 or data.language keeps its small letter.
+    first = stripped if _NAME.match(stripped) else stripped[0].upper() + stripped[1:]
     return first if first[-1] in ".!?…" else first + "."
