@@ -246,6 +246,13 @@ def test_two_stray_quotes_do_not_swallow_the_rows_between(tmp_path):
     ]
 
 
+def test_a_text_whose_lines_look_like_records_stays_whole(tmp_path):
+    """A quoted text of two lines, each with as many commas as a record, is one row: no value of it is a label."""
+    source = _read(tmp_path, "a.csv", 'text,label\n"Salaan, saaxiib\nnabad",x\nguri,x\nbiyo,y\n')
+    assert _texts(source) == [(2, "Salaan, saaxiib\nnabad"), (4, "guri"), (5, "biyo")]
+    assert source.faults == []
+
+
 def test_quotes_that_are_characters_are_kept(tmp_path):
     """In a file of tweets a quote is a character: every line is a row, and that choice is said."""
     lines = ['"hello" he said', '"never closed', 'in "the" middle', '"whole tweet"', "plain", '""twice']

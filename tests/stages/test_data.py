@@ -366,6 +366,16 @@ def test_classes_too_small_to_learn_or_judge(tmp_path):
     )
 
 
+def test_a_class_too_small_in_test_is_an_error(tmp_path):
+    """Nine test rows of a class cannot judge it, however many training has."""
+    rows = _clean()
+    small = [row for row in rows["test"] if row["label"] == "Northern"][:9]
+    rows["test"] = [row for row in rows["test"] if row["label"] != "Northern"] + small
+    prepared, _ = _prepare(tmp_path, rows)
+    assert _rules(prepared) == {"class_too_small": "error"}
+    assert _finding(prepared, "class_too_small").message == "fewer than 10 rows of a class: Northern 9 in test"
+
+
 def test_imbalance_is_a_warning(tmp_path):
     """More than ten times as many rows of one class as of another asks for a second look, not a stop."""
     rows = _clean(train=360)
@@ -454,6 +464,9 @@ def test_data_leaks_decides(tmp_path, copies, settings, severity, kept):
 def test_val_and_test_stay_whole(tmp_path):
     """A copy between val and test is said, and both keep it."""
     rows = _clean(test=300)
+    rows["val"][:20] = [dict(row) for row in rows["test"][:20]]
+    assert _rules(_prepare(tmp_path, rows)[0]) == {"leak_exact": "warning"}  # 6.7 %, and still no error
+    rows["val"] = make_rows(60, 1)
     rows["val"][0] = dict(rows["test"][0])
     prepared, experiment = _prepare(tmp_path, rows)
     found = _finding(prepared, "leak_exact")
