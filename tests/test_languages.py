@@ -167,6 +167,7 @@ def test_advice_listens_to_rules_that_exist():
         ("F\ufeff-aa\u200bi\u00adidada", "f-aaiidada"),
         ("guri\u200e\u202b\u2066", "guri"),
         ("gu\x00ri\x96\x07", "guri"),
+        ("gu\x00ri\x07\x7f", "guri"),
         (" a\t\n\u2009b\u3000c ", "a b c"),
         ("Jose\u0301", "jos\u00e9"),
         ("Straße", "strasse"),
@@ -245,9 +246,27 @@ def test_it_abstains_when_in_doubt(texts):
     assert recognise(texts) is None
 
 
-def test_recognition_does_not_depend_on_the_order():
-    """The sample is spread over the corpus: foreign rows at its head do not decide."""
-    assert recognise(ENGLISH + SOMALI * 200).code == "so"
+def test_few_words_are_not_enough():
+    """Below 60 words nothing is said, however Somali they look."""
+    assert sum(len(text.split()) for text in SOMALI[:4]) < 60
+    assert recognise(SOMALI[:4]) is None
+
+
+def test_one_marker_is_not_enough():
+    """A word that happens to be a Somali function word, in every text of another language, proves nothing."""
+    assert recognise([f"oo {text}" for text in ENGLISH * 20 + SWAHILI * 20]) is None
+    assert recognise(["oo lama sana pale kile hapo"] * 100) is None
+
+
+def test_markers_must_be_frequent():
+    """Many different markers, but one in twenty words only: a language that borrowed them, not Somali."""
+    markers = sorted(SO.recognition.markers)[:10]
+    assert recognise([f"{text} and so it was in the end {marker}" for marker in markers for text in ENGLISH]) is None
+
+
+def test_recognition_looks_at_the_whole_corpus():
+    """The sample is spread over the corpus: the rows at its head do not decide."""
+    assert recognise(ENGLISH * 120 + SOMALI * 600).code == "so"
     assert recognise(SOMALI + ENGLISH * 200) is None
 
 
