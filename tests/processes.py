@@ -46,6 +46,20 @@ def first_start(config: Config, project: Path, crash_at: int | None = None) -> N
     connect(config, project)
 
 
+def die_in_a_write(path: Path) -> None:
+    """Be killed in the middle of a transaction whose pages are already on disk."""
+    import signal
+    import sqlite3
+
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA cache_size = 1")
+    database.execute("BEGIN")
+    database.execute("CREATE TABLE junk (a)")
+    for _ in range(100):
+        database.execute("INSERT INTO junk VALUES (zeroblob(100000))")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def whole_life(config: Config, experiment: Experiment, started) -> None:
     """Everything a run does with a store, from its first start on."""
     started.wait()

@@ -159,7 +159,7 @@ NEWER = "UPDATE alembic_version SET version_num = 'ffffffffffff'"
         ("DROP TABLE datasets", "is half-migrated: it has no table datasets", "put a backup in its place"),
         ("CREATE TABLE _alembic_tmp_tags (a)", "is half-migrated: an upgrade of it was cut off", "put a backup"),
         ("DELETE FROM alembic_version", "is half-migrated: an upgrade of it was cut off", "put a backup"),
-        ("DROP TABLE experiments", "is not MLflow's", "move the file away"),
+        ("DROP TABLE experiments", "is not MLflow's", "move it away"),
     ],
 )
 def test_r6_a_database_of_another_schema_is_left_as_it_is(project, statement, found, remedy):
@@ -194,6 +194,17 @@ def test_r6_an_empty_file_is_no_database_yet(project):
     path.with_name("mlflow.db-journal").write_bytes(b"stale")
     assert connect(make_config(), project).client.search_experiments()[0].name == "Default"
     assert not path.with_name("mlflow.db-journal").exists()
+
+
+def test_a_database_whose_writer_was_killed_is_used_again(project):
+    """Kill -9 in the middle of a write leaves a journal: it is played back, and the half-written rows are gone."""
+    path = project / "experiments/mlflow.db"
+    assert processes.run(processes.die_in_a_write, path) == -9
+    assert path.with_name("mlflow.db-journal").stat().st_size > 0
+    assert connect(make_config(), project).client.search_experiments()[0].name == "Default"
+    with sqlite3.connect(path) as database:
+        assert not database.execute("SELECT name FROM sqlite_master WHERE name = 'junk'").fetchall()
+    database.close()
 
 
 # --- a store that is away -----------------------------------------------------------------------------------------

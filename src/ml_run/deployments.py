@@ -130,6 +130,8 @@ def export(project: Path, experiment_id: str, model: Path) -> Path:
             f"the trained model was changed: {fault}", where=str(model), remedy="train it again in a new run"
         )
     staging = _staging(project, experiment_id)
+    for leftover in staging.parent.glob(f".{staging.name}.*"):
+        shutil.rmtree(leftover)
     with files.atomic_folder(staging) as temporary:
         shutil.copytree(model, temporary, dirs_exist_ok=True, copy_function=shutil.copyfile)
     return staging

@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from ml_run.config import Config
 
 
+def refuse_if_changed(config: Config, project: Path, expected: str | None, experiment_id: str) -> None:
+    """Raise StoreError, before any work is done, if promotion would be refused: production is no longer `expected`.
+
+    A production model that `experiment_id` itself became is no reason: that run is only being walked again.
+    """
+    now = tracking.aliases(config, project).get(tracking.PRODUCTION)
+    if now == expected:
+        return
+    if now is None or tracking.version_tags(config, project, now).get(tracking.EXPERIMENT_ID) != experiment_id:
+        raise _changed(config, project, expected, now)
+
+
 def promote(config: Config, project: Path, change: Change) -> None:
     """Make `change.version`, whose verified folder is in place, the production model.
 
@@ -38,15 +50,18 @@ def promote(config: Config, project: Path, change: Change) -> None:
             deployments.switch(project, change.version)
             return
         if before != change.previous:
-            raise StoreError(
-                f"production changed since this model was evaluated: it was {_name(change.previous)},"
-                f" it is {_name(before)}",
-                where=f"alias {tracking.PRODUCTION} of {tracking.registered_name(config, project)}",
-                remedy="start a new run, which compares with the model that is in production now",
-            )
+            raise _changed(config, project, change.previous, before)
         deployments.write_intent(project, change)
         _move_alias(config, project, change)
         _follow(config, project, change)
+
+
+def _changed(config: Config, project: Path, expected: str | None, now: str | None) -> StoreError:
+    return StoreError(
+        f"production changed since this model was evaluated: it was {_name(expected)}, it is {_name(now)}",
+        where=f"alias {tracking.PRODUCTION} of {tracking.registered_name(config, project)}",
+        remedy="start a new run, which compares with the model that is in production now",
+    )
 
 
 def _move_alias(config: Config, project: Path, change: Change) -> None:

@@ -108,15 +108,14 @@ def test_a_model_that_answers_otherwise_is_not_deployed(tmp_path):
     assert not run.experiment.handoff.exists()
 
 
-def test_a_store_that_is_away_fails_the_deployment_and_changes_nothing(tmp_path):
+@pytest.mark.parametrize("auto_deploy", [True, False])
+def test_a_store_that_is_away_fails_the_deployment_and_changes_nothing(tmp_path, auto_deploy):
     """No tracking store: action failed with the cause, production unchanged, no pointer, no handoff."""
-    run = finished_run(
-        tmp_path, deployment={"auto_deploy": False, "min_f1": 0.5}, tracking={"uri": "http://127.0.0.1:9"}
-    )
+    run = finished_run(tmp_path, deployment={"auto_deploy": auto_deploy}, tracking={"uri": "http://127.0.0.1:9"})
     deployment = deploy(run)
     assert deployment.action == "failed"
     assert deployment.reason == "http://127.0.0.1:9: the tracking store failed: Connection refused"
-    assert deployments.current_version(tmp_path) is None
+    assert not deployments.root(tmp_path).exists()
     assert not run.experiment.handoff.exists()
 
 
@@ -138,7 +137,7 @@ def test_a_run_that_did_not_pass_is_deployed_by_hand_only_with_a_reason(tmp_path
 
 
 def test_a_waiting_run_is_not_deployed_over_a_production_it_was_not_compared_with(tmp_path):
-    """`ml-run deploy ID` after production changed: refused, as for a run that deploys by itself."""
+    """`ml-run deploy ID` after production changed: refused before anything is exported."""
     run = finished_run(started_store(tmp_path), deployment={"auto_deploy": False, "min_f1": 0.5})
     deploy(run)
     tracking.point_alias(run.config, tmp_path, tracking.PRODUCTION, "1")

@@ -16,7 +16,7 @@ from ml_run.errors import StoreError, UsageError
 from ml_run.events import emit, one_line, utc_now
 from ml_run.experiment import read_record, write_record
 from ml_run.monitoring import build_handoff
-from ml_run.promotion import production, promote, recover, rollback
+from ml_run.promotion import production, promote, recover, refuse_if_changed, rollback
 from ml_run.results import Deployment, Evaluation, PreparedData, TrainedModel, Verdict, Verification
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def _await_deploy(config: Config, experiment: Experiment) -> Deployment:
 def _deploy(config: Config, experiment: Experiment, expected: str | None, override: str | None) -> Deployment:
     """Export, verify, register, promote. Each step may be repeated, and nothing is served before the last."""
     project = experiment.project
+    refuse_if_changed(config, project, expected, experiment.id)
     try:
         staging = deployments.export(project, experiment.id, experiment.model)
         verification = _verify(staging, experiment.reference)

@@ -4,11 +4,10 @@ The experiment folder is the source of truth; the store is a mirror that may be 
 raises `StoreError`, within seconds.
 """
 
-from ml_run.tracking.content import EXPERIMENT_ID
+from ml_run.tracking.content import DIGEST, EXPERIMENT_ID
 from ml_run.tracking.live import live
 from ml_run.tracking.models import (
     CANDIDATE,
-    DIGEST,
     PREVIOUS,
     PRODUCTION,
     aliases,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KEY = "ml_run.key"
 EXPERIMENT_ID = "ml_run.experiment_id"
 STAGE = "ml_run.stage"
+DIGEST = "ml_run.model_digest"
 _LONGEST_VALUE = 5000
 _LONGEST_NAME = 250
 
@@ -79,7 +80,7 @@ def origin_tags(experiment: Experiment) -> dict[str, str]:
         found |= {
             "ml_run.base_model": model.base,
             "ml_run.base_revision": model.base_revision,
-            "ml_run.model_digest": model.digest,
+            DIGEST: model.digest,
         }
     if experiment.verdict.is_file():
         verdict = read_record(experiment.verdict, Verdict)

@@ -16,6 +16,7 @@ from ml_run.errors import StoreError
 from ml_run.experiment import read_record
 from ml_run.results import TrainedModel
 from ml_run.tracking import content, runs
+from ml_run.tracking.content import DIGEST
 from ml_run.tracking.store import connect, large_transfer, mask_uri, store_faults
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from ml_run.tracking.store import Store
 
 _LOADER = "ml_run.modeling.pyfunc_model"
+_SCRATCH = ".mlflow-"
 _MODEL_IN_ARTEFACTS = "data/model"
 _PINNED = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "pydantic")
 _OVERRIDE = "ml_run.override"
 _EXAMPLE = "text to classify"  # no row of the user's: everybody who may read the registry sees it
-DIGEST = "ml_run.model_digest"
 CANDIDATE, PRODUCTION, PREVIOUS = "candidate", "production", "previous"
 
 
@@ -125,17 +126,18 @@ def register_version(config: Config, experiment: Experiment, override: str | Non
         folder = runs.mlflow_experiment(store, config, experiment.project)
         run = runs.find_run(store, folder, experiment) or runs.open_run(store, folder, experiment)
         name = registered_name(config, experiment.project)
-        version = find_version(store, name, run.info.run_id) or _create_version(store, name, run, experiment)
+        digest = read_record(experiment.training_record, TrainedModel).digest
+        version = find_version(store, name, run.info.run_id, digest) or _create_version(store, name, run, experiment)
         if override is not None:
             store.client.set_model_version_tag(name, version, _OVERRIDE, override)
     return version
 
 
-def find_version(store: Store, name: str, run_id: str) -> str | None:
-    """The version that was registered from an MLflow run, or None."""
+def find_version(store: Store, name: str, run_id: str, digest: str) -> str | None:
+    """The version that was registered from an MLflow run with this very model, or None."""
     found = store.client.search_model_versions(f"run_id = '{run_id}'")
-    versions = [v.version for v in found if v.name == name]
-    return str(min(versions, key=int)) if versions else None
+    versions = [v.version for v in found if v.name == name and v.tags.get(DIGEST) == digest]
+    return str(max(versions, key=int)) if versions else None
 
 
 def _create_version(store: Store, name: str, run: Run, experiment: Experiment) -> str:
@@ -162,11 +164,14 @@ def _logged_model(store: Store, name: str, run: Run, experiment: Experiment) -> 
     """Id of the run's model in the store's artefacts; uploaded unless a killed process had just done so."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    for output in run.outputs.model_outputs if run.outputs else []:
-        return str(output.model_id)
     tags = content.origin_tags(experiment)
+    for output in run.outputs.model_outputs if run.outputs else []:
+        if store.client.get_logged_model(output.model_id).tags.get(DIGEST) == tags[DIGEST]:
+            return str(output.model_id)
+    for leftover in experiment.folder.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(leftover)
     logged = store.client.create_logged_model(run.info.experiment_id, name, run.info.run_id, tags=tags)
-    with tempfile.TemporaryDirectory(prefix=".mlflow.", suffix=".tmp", dir=experiment.folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=experiment.folder) as scratch:
         packed = Path(scratch) / "packed"
         pack(experiment, packed, logged.model_id, run.info.run_id)
         with large_transfer():

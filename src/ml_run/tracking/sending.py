@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_run.experiment import read_record
-from ml_run.results import Registration, Verdict
+from ml_run.results import Registration, TrainedModel, Verdict
 from ml_run.tracking import content, models, runs
 from ml_run.tracking.store import connect, mask_uri, store_faults
 
@@ -49,9 +49,11 @@ def send(config: Config, experiment: Experiment) -> Registration:
 
 
 def _version(config: Config, store: Store, name: str, run: Run, experiment: Experiment) -> str | None:
-    found = models.find_version(store, name, run.info.run_id)
-    passed = experiment.verdict.is_file() and read_record(experiment.verdict, Verdict).overall == "PASS"
-    if found or not passed:
+    if not experiment.verdict.is_file():
+        return None
+    digest = read_record(experiment.training_record, TrainedModel).digest
+    found = models.find_version(store, name, run.info.run_id, digest)
+    if found or read_record(experiment.verdict, Verdict).overall != "PASS":
         return found
     version = models.register_version(config, experiment)
     models.point_alias(config, experiment.project, models.CANDIDATE, version)

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
 import socket
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ml_run import files
 from ml_run.errors import StoreError
 from ml_run.events import one_line
 from ml_run.experiment import EXPERIMENTS
+from ml_run.tracking import sqlite
+from ml_run.tracking.sqlite import SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mlflow import MlflowClient
 
     from ml_run.config import Config
 
-_SQLITE = "sqlite:///"
 _ARTIFACTS = "mlruns"
 _LARGE_TRANSFER_SECONDS = "600"
 _PROBE_SECONDS = 5
@@ -67,10 +65,10 @@ class Store:
 def tracking_uri(config: Config, project: Path) -> str:
     """Address of the tracking store: config, then MLFLOW_TRACKING_URI, then sqlite in the project folder."""
     uri = config.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
-    database = uri.removeprefix(_SQLITE) if uri.startswith(_SQLITE) else ""
+    database = uri.removeprefix(SQLITE) if uri.startswith(SQLITE) else ""
     if uri and not database:
         return uri
-    return f"{_SQLITE}{project.absolute() / (database or f'{EXPERIMENTS}/mlflow.db')}"
+    return f"{SQLITE}{project.absolute() / (database or f'{EXPERIMENTS}/mlflow.db')}"
 
 
 def mask_uri(uri: str) -> str:
@@ -100,11 +98,11 @@ def connect(config: Config, project: Path) -> Store:
 
         for name, level in _NOISY.items():
             logging.getLogger(name).setLevel(level)
-        if not uri.startswith(_SQLITE):
+        if not uri.startswith(SQLITE):
             _probe(uri)
             return Store(uri, MlflowClient(uri, uri), None)
         artifacts = project.absolute() / EXPERIMENTS / _ARTIFACTS
-        _prepare_sqlite(uri, artifacts)
+        sqlite.prepare(Path(uri.removeprefix(SQLITE)), artifacts)
         return Store(uri, MlflowClient(uri, uri), artifacts)
 
 
@@ -160,100 +158,3 @@ def _probe(uri: str) -> None:
     if address.hostname and kind in _DATABASE_PORTS:
         place = (address.hostname, address.port or _DATABASE_PORTS[kind])
         socket.create_connection(place, timeout=_PROBE_SECONDS).close()
-
-
-# --- sqlite: MLflow's own first start breaks when two processes race or one is killed (reliability.md, 0) -------------
-
-
-def _prepare_sqlite(uri: str, artifacts: Path) -> None:
-    from pathlib import Path
-
-    path = Path(uri.removeprefix(_SQLITE))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if path.exists() and path.stat().st_size > 0:
-            _check_schema(path, uri)
-        else:
-            _create_sqlite(path, artifacts)
-
-
-def _create_sqlite(path: Path, artifacts: Path) -> None:
-    """Migrate an empty database under a temporary name, then put it in place whole."""
-    import sqlalchemy
-    from mlflow.store.db import utils
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    for leftover in path.parent.glob(f".{path.name}.*.tmp*"):
-        leftover.unlink()
-    for sidecar in ("-journal", "-wal", "-shm"):  # of a start that was killed; they would be applied to the new file
-        path.with_name(path.name + sidecar).unlink(missing_ok=True)
-    with files.atomic_path(path) as temporary:
-        engine = sqlalchemy.create_engine(f"{_SQLITE}{temporary}")
-        sqlalchemy.event.listen(engine, "connect", _write_fast)
-        # MLflow has no public call that only creates the tables.
-        utils._initialize_tables(engine)  # type: ignore[no-untyped-call]  # noqa: SLF001
-        engine.dispose()
-        # Adds the default experiment.
-        store = SqlAlchemyStore(f"{_SQLITE}{temporary}", artifacts.as_uri())  # type: ignore[no-untyped-call]
-        store.engine.dispose()
-        SqlAlchemyStore._engine_map.pop(f"{_SQLITE}{temporary}", None)  # noqa: SLF001
-
-
-def _write_fast(connection: sqlite3.Connection, _record: object) -> None:
-    # The file is thrown away if anything fails before it is flushed and renamed as a whole.
-    connection.execute("PRAGMA journal_mode=OFF")
-    connection.execute("PRAGMA synchronous=OFF")
-
-
-def _check_schema(path: Path, uri: str) -> None:
-    """Raise StoreError, having written nothing, unless MLflow can use the database as it is."""
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            versions = (
-                [row[0] for row in database.execute("SELECT version_num FROM alembic_version")]
-                if "alembic_version" in tables
-                else []
-            )
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:
-        found = "is not a database"
-    else:
-        found = _schema_fault(tables, versions)
-    if not found:
-        return
-    if "older" in found:
-        remedy = f"make a copy of the file, then run: mlflow db upgrade {uri}"
-    else:
-        remedy = (
-            f"put a backup in its place (an older one may then need: mlflow db upgrade {uri}), or move the file away"
-            " and a new one is made; nothing was written"
-        )
-    raise StoreError(f"the tracking database {found}", where=str(path), remedy=remedy)
-
-
-def _schema_fault(tables: set[str], versions: list[str]) -> str:
-    if "experiments" not in tables:
-        return "is not MLflow's: it has no table of experiments"
-    if not versions or any(name.startswith("_alembic_tmp") for name in tables):
-        return "is half-migrated: an upgrade of it was cut off"
-    head, known, expected = _schema_of_mlflow()
-    if versions[0] == head:
-        missing = expected - tables
-        return f"is half-migrated: it has no table {min(missing)}" if missing else ""
-    age = "older" if versions[0] in known else "newer"
-    return f"has the schema of an {age} MLflow" if age == "older" else f"has the schema of a {age} MLflow"
-
-
-@cache
-def _schema_of_mlflow() -> tuple[str, set[str], set[str]]:
-    """Newest schema revision, all revisions, and all tables of the installed MLflow."""
-    from alembic.script import ScriptDirectory
-    from mlflow.store.db import utils
-    from mlflow.store.db.base_sql_model import Base
-
-    settings = utils._get_alembic_config(db_url="")  # type: ignore[no-untyped-call]  # noqa: SLF001
-    scripts = ScriptDirectory.from_config(settings)
-    return scripts.get_heads()[0], {s.revision for s in scripts.walk_revisions()}, set(Base.metadata.tables)
