@@ -22,7 +22,7 @@ HOSTILE = [
 
 
 def make(folder, name=None):
-    return create_experiment(folder, name, command="ml-run", config_path=folder / "ml_config.yaml")
+    return create_experiment(folder, name, config_text="", command="ml-run", config_path=folder / "ml_config.yaml")
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)

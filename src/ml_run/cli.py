@@ -17,14 +17,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ml_run import __version__, console
+from ml_run import __version__, console, runs
 from ml_run.config_file import LoadedConfig, json_schema, load_config
-from ml_run.errors import ExitCode, Interrupted, MlRunError, UsageError
-from ml_run.events import emit, recording
+from ml_run.errors import ExitCode, Interrupted, MlRunError, UsageError, error_object
+from ml_run.events import recording
 from ml_run.experiment import (
     Experiment,
     check_name,
-    create_experiment,
     find_experiment,
     is_locked,
     list_experiments,
@@ -32,7 +31,7 @@ from ml_run.experiment import (
     read_record,
 )
 from ml_run.interruption import Interruption
-from ml_run.results import STAGES, Deployment, Registration, RunResult, StageName
+from ml_run.results import STAGES, Deployment, Registration, StageName
 
 CONFIG = Path("ml_config.yaml")
 UNFINISHED = "unfinished"
@@ -123,22 +122,23 @@ def run_cli(
     if name is not None:
         check_name(name)
     if dry_run:
-        _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
+        _dry_run(config, overrides, as_json=as_json, quiet=quiet)
         return
     if resume is not None:
-        if overrides or config != CONFIG:
-            raise UsageError(
-                "a run is resumed with the config it was started with, --config and --set do not go with --resume",
-                remedy="start a new run to change the config",
-            )
-        experiment, loaded, stage = _reopen(name if resume == UNFINISHED and name else resume, stage)
+        _refuse_changes(config, overrides)
+        experiment, loaded, last = runs.reopen(name if resume == UNFINISHED else resume, stage)
     else:
-        loaded = _load(config, overrides or [])
-        experiment = _begin(name, loaded, overrides or [], stage or STAGES[-1])
-        stage = stage or STAGES[-1]
-    result = _walk(experiment, loaded, stage, quiet=quiet, exit_zero=exit_zero)
-    _show(result, as_json=as_json)
-    raise typer.Exit(result.exit_code)
+        loaded, last = _load(config, overrides), stage or STAGES[-1]
+        experiment = runs.begin(name, loaded, sys.argv[1:], overrides=overrides or (), until=last)
+    _walk(experiment, loaded, last, as_json=as_json, quiet=quiet, exit_zero=exit_zero)
+
+
+def _refuse_changes(config: Path, overrides: list[str] | None) -> None:
+    if overrides or config != CONFIG:
+        raise UsageError(
+            "a run is resumed with the config it was started with, --config and --set do not go with --resume",
+            remedy="start a new run to change the config",
+        )
 
 
 def _check_stage(until: str | None) -> StageName | None:
@@ -150,95 +150,28 @@ def _check_stage(until: str | None) -> StageName | None:
     raise UsageError(f"--until {until!r} is not a stage", remedy=f"use one of: {', '.join(STAGES)}")
 
 
-def _load(config: Path, overrides: list[str], base: Path | None = None) -> LoadedConfig:
-    loaded = load_config(config, overrides, base=base)
+def _load(config: Path, overrides: list[str] | None = None) -> LoadedConfig:
+    loaded = load_config(config, overrides or ())
     for warning in loaded.warnings:
         console.print_note(f"⚠ {warning}")
     return loaded
 
 
-def _begin(name: str | None, loaded: LoadedConfig, overrides: list[str], until: StageName) -> Experiment:
-    from ml_run import files
-    from ml_run.events import redact
-
-    command = redact(shlex.join(["ml-run", *sys.argv[1:]]), loaded.secrets)
-    experiment = create_experiment(Path.cwd(), name, command=command, config_path=loaded.path)
-    run = experiment.read_run()
-    masked = tuple(redact(value, loaded.secrets) for value in overrides)
-    experiment.write_run(run.model_copy(update={"until": until, "overrides": masked}))
-    files.write_text(experiment.config_file, loaded.resolved_yaml)
-    return experiment
-
-
-def _reopen(reference: str, until: StageName | None) -> tuple[Experiment, LoadedConfig, StageName]:
-    experiment = _newest_unfinished() if reference == UNFINISHED else find_experiment(Path.cwd(), reference)
-    if is_locked(experiment):
-        with locked(experiment):  # raises with the holder's name, before anything is loaded
-            pass
-    loaded = load_config(experiment.config_file, base=experiment.project)
-    run = experiment.read_run()
-    # A finished run was stopped by its --until: resuming it means going on to the end.
-    stage = until or (STAGES[-1] if run.status == "finished" else run.until)
-    experiment.write_run(run.model_copy(update={"status": "running", "until": stage, "exit_code": None}))
-    return experiment, loaded, stage
-
-
-def _newest_unfinished() -> Experiment:
-    for experiment in reversed(list_experiments(Path.cwd())):
-        if experiment.read_run().status != "finished" or not experiment.result.is_file():
-            return experiment
-    raise UsageError("no run is unfinished", remedy="ml-run list shows the runs; name one to go on with: --resume ID")
-
-
-def _walk(experiment: Experiment, loaded: LoadedConfig, until: StageName, *, quiet: bool, exit_zero: bool) -> RunResult:
-    """Walk the stages with everything that surrounds them: lock, logs, signals, tracking, and the end in any case."""
-    secrets = loaded.secrets
-    with (
-        locked(experiment),
-        console.showing(quiet=quiet, secrets=secrets),
-        recording(experiment.logs, secrets),
-        Interruption().installed() as interruption,
-    ):
-        run = experiment.read_run()
-        experiment.result.unlink(missing_ok=True)
-        emit("run_started", f"{run.id}  {run.name}", id=run.id, name=run.name, until=until)
-        error: BaseException | None = None
-        try:
-            _run_tracked(experiment, loaded, until, interruption)
-        except (Exception, Interrupted) as caught:  # noqa: BLE001 -- the one place that turns any end into a result
-            error = caught
-        from ml_run.conclusion import conclude
-
-        result = conclude(loaded.config, experiment, error, secrets=secrets, exit_zero=exit_zero)
+def _walk(
+    experiment: Experiment, loaded: LoadedConfig, until: StageName, *, as_json: bool, quiet: bool, exit_zero: bool
+) -> None:
+    with console.showing(quiet=quiet, secrets=loaded.secrets):
+        result, error = runs.walk(experiment, loaded, until, exit_zero=exit_zero)
     if error is not None:
-        _explain(error, result, secrets)
-    return result
-
-
-def _run_tracked(experiment: Experiment, loaded: LoadedConfig, until: StageName, interruption: Interruption) -> None:
-    from ml_run import tracking
-    from ml_run.pipeline import run_pipeline
-
-    with tracking.live(loaded.config, experiment):
-        run_pipeline(loaded.config, experiment, interruption, until)
-
-
-def _explain(error: BaseException, result: RunResult, secrets: tuple[str, ...]) -> None:
-    if isinstance(error, MlRunError):
-        console.print_error(error, secrets)
-    elif result.error is not None:
-        shown = MlRunError(result.error.found, where=result.error.where, remedy=result.error.remedy)
-        console.print_error(shown, secrets)
-
-
-def _show(result: RunResult, *, as_json: bool) -> None:
+        console.print_error(error, loaded.secrets)
     if as_json:
         console.print_json(result)
     else:
         console.print_result(result)
+    raise typer.Exit(result.exit_code)
 
 
-def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:
+def _dry_run(config: Path, overrides: list[str] | None, *, as_json: bool, quiet: bool) -> None:
     from ml_run.rehearsal import rehearse
 
     loaded = _load(config, overrides)
@@ -264,7 +197,7 @@ def check_config_cli(
     if schema:
         console.print_json(json_schema())
         return
-    loaded = _load(config, overrides or [])
+    loaded = _load(config, overrides)
     if as_json:
         console.print_json({"config": str(config), "valid": True, "warnings": list(loaded.warnings)})
     else:
@@ -281,11 +214,10 @@ def quickstart_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> N
     from ml_run.quickstart import write_sample
 
     config = write_sample(Path.cwd() / "data" / "sample")
-    loaded = _load(config, [])
-    experiment = _begin("quickstart SYNTHETIC", loaded, [], STAGES[-1])
-    result = _walk(experiment, loaded, STAGES[-1], quiet=quiet, exit_zero=False)
-    _show(result, as_json=as_json)
-    raise typer.Exit(result.exit_code)
+    loaded = _load(config)
+    last = STAGES[-1]
+    experiment = runs.begin("quickstart SYNTHETIC", loaded, sys.argv[1:], overrides=(), until=last)
+    _walk(experiment, loaded, last, as_json=as_json, quiet=quiet, exit_zero=False)
 
 
 # --- past runs ------------------------------------------------------------------------------------------------------
@@ -294,34 +226,13 @@ def quickstart_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> N
 @app.command("list")
 def list_cli(as_json: JsonOption = False) -> None:
     """Past runs, newest last."""
-    runs = [_summary(experiment) for experiment in list_experiments(Path.cwd())]
+    found = [runs.summary(experiment) for experiment in list_experiments(Path.cwd())]
     if as_json:
-        console.print_json(runs)
-    elif runs:
-        console.print_runs(runs)
+        console.print_json(found)
+    elif found:
+        console.print_runs(found)
     else:
         console.print_note("no runs yet; start one: ml-run quickstart")
-
-
-def _summary(experiment: Experiment) -> dict[str, Any]:
-    run = experiment.read_run()
-    result = read_record(experiment.result, RunResult) if experiment.result.is_file() else None
-    status = _true_status(experiment, run.status)
-    score = result.scores.get("candidate", {}).get("macro_f1") if result else None
-    return {
-        "id": run.id,
-        "name": run.name,
-        "created": run.created,
-        "status": status,
-        "verdict": result.verdict if result else None,
-        "macro_f1": score.value if score else None,
-        "exit_code": run.exit_code,
-    }
-
-
-def _true_status(experiment: Experiment, status: str) -> str:
-    """A run that says it is running but whose lock is free was killed."""
-    return "killed" if status == "running" and not is_locked(experiment) else status
 
 
 @app.command("show")
@@ -329,11 +240,10 @@ def show_cli(run_id: IdArgument = "latest", as_json: JsonOption = False) -> None
     """One run: how far it came, its result, what next."""
     experiment = find_experiment(Path.cwd(), run_id)
     run = experiment.read_run()
-    result = read_record(experiment.result, RunResult) if experiment.result.is_file() else None
+    result = runs.read_result(experiment)
     if as_json:
-        shown = {"run": run.model_dump(mode="json"), "result": result.model_dump(mode="json") if result else None}
-        shown["run"]["status"] = _true_status(experiment, run.status)
-        console.print_json(shown)
+        state = run.model_dump(mode="json") | {"status": runs.true_status(experiment)}
+        console.print_json({"run": state, "result": result.model_dump(mode="json") if result else None})
         return
     console.print_run(run)
     if result is not None:
@@ -361,7 +271,7 @@ def deploy_cli(
     from ml_run.stages.deploy import deploy_experiment
 
     experiment = find_experiment(Path.cwd(), run_id)
-    loaded = load_config(experiment.config_file, base=experiment.project)
+    loaded = runs.reload(experiment)
     with (
         locked(experiment),
         console.showing(quiet=quiet, secrets=loaded.secrets),
@@ -377,7 +287,7 @@ def rollback_cli(config: ConfigOption = CONFIG, as_json: JsonOption = False, qui
     """Go back to the model in production before."""
     from ml_run.stages.deploy import rollback
 
-    loaded = _load(config, [])
+    loaded = _load(config)
     with console.showing(quiet=quiet, secrets=loaded.secrets):
         deployment = rollback(loaded.config, Path.cwd())
     _show_deployment(deployment, as_json=as_json)
@@ -415,7 +325,7 @@ def _pending(experiment: Experiment) -> bool:
 def _resend(experiment: Experiment, *, quiet: bool) -> dict[str, Any]:
     from ml_run.conclusion import resend
 
-    loaded = load_config(experiment.config_file, base=experiment.project)
+    loaded = runs.reload(experiment)
     with locked(experiment), console.showing(quiet=quiet, secrets=loaded.secrets):
         registration = resend(loaded.config, experiment)
     return {"id": experiment.id, "status": registration.status, "reason": registration.reason}
@@ -430,7 +340,7 @@ def _boundary() -> Iterator[None]:
     try:
         yield
     except MlRunError as error:
-        console.print_error(error)
+        _tell(error)
         sys.exit(error.exit_code)
     except (Interrupted, KeyboardInterrupt) as error:
         console.print_note("stopped")
@@ -440,13 +350,15 @@ def _boundary() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.OK)
     except Exception as error:  # noqa: BLE001 -- the error boundary
-        console.print_error(
-            MlRunError(
-                f"unexpected {type(error).__name__}: {error}",
-                remedy=f"this is a bug in ml-run: please report it with the log {_write_trace(error)}",
-            )
-        )
+        remedy = f"this is a bug in ml-run: please report it with the log {_write_trace(error)}"
+        _tell(MlRunError(f"unexpected {type(error).__name__}: {error}", remedy=remedy))
         sys.exit(ExitCode.BUG)
+
+
+def _tell(error: MlRunError) -> None:
+    console.print_error(error)
+    if "--json" in sys.argv:  # whoever asked for one object gets one, in whatever way the command ends
+        console.print_json(error_object(error))
 
 
 def _write_trace(error: Exception) -> str:

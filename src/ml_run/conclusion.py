@@ -6,8 +6,9 @@ import traceback
 from typing import TYPE_CHECKING
 
 from ml_run.errors import ConfigError, ExitCode, Interrupted, MlRunError
-from ml_run.events import emit, logger, redact
+from ml_run.events import emit, logger
 from ml_run.experiment import Experiment, read_record, write_record
+from ml_run.redaction import redact
 from ml_run.results import (
     Decision,
     Deployment,

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ml_run.errors import ConfigError, MlRunError
-from ml_run.events import logger, one_line, redact
+from ml_run.events import logger, one_line
+from ml_run.redaction import redact
 from ml_run.results import Deployment, Estimate, Record, RunRecord, RunResult
 
 PLAIN_PROGRESS_SECONDS = 30.0

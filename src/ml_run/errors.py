@@ -105,3 +105,10 @@ class Interrupted(BaseException):  # like KeyboardInterrupt, it must pass every 
     def exit_code(self) -> int:
         """128 + signal number, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + self.signal
+
+
+def error_object(error: MlRunError) -> dict[str, object]:
+    """An error as the JSON object that `--json` prints when there is no run to tell of."""
+    faults = error.faults if isinstance(error, ConfigError) else [error]
+    told = [{"found": fault.found, "where": fault.where, "remedy": fault.remedy} for fault in faults]
+    return {"status": "failed", "exit_code": int(error.exit_code), "errors": told}

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ml_run.redaction import redact
+
 logger = logging.getLogger("ml_run")
 _CONTROL = {code: f"\\x{code:02x}" for code in [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]}
 
@@ -39,13 +41,6 @@ def utc_now() -> str:
 def one_line(text: str) -> str:
     """`text` with control characters and line breaks written out, so that a log line stays one line."""
     return text.translate(_CONTROL)
-
-
-def redact(text: str, secrets: Sequence[str]) -> str:
-    """`text` with every secret replaced by `***`."""
-    for secret in secrets:
-        text = text.replace(secret, "***") if secret else text
-    return text
 
 
 class JournalHandler(logging.Handler):

@@ -219,14 +219,26 @@ def _describe(character: str) -> str:
     return f"{character!a} ({unicodedata.name(character, f'U+{ord(character):04X}')})"
 
 
-def create_experiment(project: Path, name: str | None, *, command: str, config_path: Path) -> Experiment:
-    """Make the folder of a new run and its `run.json`.
+def create_experiment(
+    project: Path,
+    name: str | None,
+    *,
+    config_text: str,
+    command: str,
+    config_path: Path,
+    overrides: tuple[str, ...] = (),
+    until: StageName = "registry",
+) -> Experiment:
+    """Make the folder of a new run, its config and, last, its `run.json`: without that, a folder is no run.
 
     Args:
         project: folder that holds (or will hold) `experiments/`.
         name: a checked name, or None for one made from the time.
-        command: the command line as typed.
+        config_text: the resolved config, secrets masked.
+        command: the command line as typed, secrets masked.
         config_path: the config file of the run.
+        overrides: the `--set` values, secrets masked.
+        until: the last stage to walk.
 
     Raises:
         UsageError: the folder cannot be written.
@@ -243,6 +255,7 @@ def create_experiment(project: Path, name: str | None, *, command: str, config_p
             remedy="start ml-run in a folder you may write to",
         ) from None
     experiment = Experiment(folder)
+    files.write_text(experiment.config_file, config_text)
     experiment.write_run(
         RunRecord(
             id=folder.name,
@@ -251,6 +264,8 @@ def create_experiment(project: Path, name: str | None, *, command: str, config_p
             created=utc_now(),
             command=command,
             config_path=str(config_path),
+            overrides=overrides,
+            until=until,
             versions=_versions(),
             git_commit=_git_commit(project),
             host=_host(),
