@@ -192,3 +192,27 @@ def test_r15_nothing_not_finite_is_ever_saved(tmp_path):
         job.train()
     assert caught.value.kind == "non_finite"
     assert not list(tmp_path.glob(f"checkpoint-*/{files.MANIFEST}"))
+
+
+def test_r15_weights_are_looked_at_before_a_checkpoint_is_sealed():
+    """R15: finite losses do not prove finite weights; the save itself looks."""
+    from ml_run.modeling.callbacks import DivergenceGuard
+
+    model = torch.nn.Linear(2, 2)
+    arguments, state = SimpleNamespace(learning_rate=0.01, output_dir="x"), SimpleNamespace(global_step=3, max_steps=9)
+    DivergenceGuard().on_save(arguments, state, None, model=model)
+    model.bias.data[1] = float("inf")
+    with pytest.raises(TrainingError, match="bias holds values that are not finite by step 3 of 9"):
+        DivergenceGuard().on_save(arguments, state, None, model=model)
+
+
+@pytest.mark.parametrize("wanted", ["should_save", "should_evaluate"])
+def test_losses_are_logged_before_a_checkpoint_is_written(wanted):
+    """A loss that was not logged yet is in no checkpoint: without this, a resumed curve would miss it."""
+    from transformers import TrainerControl, TrainerState
+
+    from ml_run.modeling.callbacks import Steering
+
+    steering = Steering(LengthGroupedOrder([1], 1, 0), 4, 3, Interruption())
+    assert not steering.on_step_end(None, TrainerState(), TrainerControl()).should_log
+    assert steering.on_step_end(None, TrainerState(), TrainerControl(**{wanted: True})).should_log
