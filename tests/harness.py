@@ -4,6 +4,7 @@ A `forkserver` process loads the heavy libraries once; each command runs in a ch
 of its own (it can be killed, signalled, time out) that starts in milliseconds. Nothing of ml-run itself is stubbed.
 """
 
+import json
 import multiprocessing
 import os
 import signal
@@ -120,6 +121,8 @@ def _child(args, cwd, env, out, err):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.argv = ["ml-run", *args]
+    if trace := os.environ.get("TRACE_CRASH_POINTS"):
+        _trace_crash_points(trace)
     from ml_run.cli import main
 
     try:
@@ -127,3 +130,23 @@ def _child(args, cwd, env, out, err):
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _trace_crash_points(path):
+    """Write down, for each crash point the process passes, which stages run.json calls running at that moment."""
+    from ml_run import files
+
+    passed = files.crash_point
+
+    def traced():
+        passed()
+        running = [
+            name
+            for run in Path("experiments").glob("exp_*/run.json")
+            for name, stage in json.loads(run.read_text())["stages"].items()
+            if stage["status"] == "running"
+        ]
+        with open(path, "a") as file:
+            file.write(" ".join(running) + "\n")
+
+    files.crash_point = traced

@@ -33,7 +33,7 @@ class TestTypes:
     def test_defaults_fill_everything_but_data_and_model(self):
         """A training file and a model name are enough for a config."""
         config = Config.model_validate(MINIMAL)
-        assert (config.training.epochs, config.training.learning_rate, config.data.leaks) == (5, 2e-5, "drop")
+        assert (config.training.epochs, config.training.learning_rate, config.data.val_share) == (5, 2e-5, 0.15)
 
     def test_frozen(self):
         """A config cannot be changed after it was read."""

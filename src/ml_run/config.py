@@ -58,8 +58,9 @@ class DataConfig(Section):
     """Explicit mapping of labels, e.g. north: Northern. Nothing is ever mapped by guess."""
     language: Annotated[str, Field(pattern=LANGUAGE_PATTERN)] | None = None
     """Language profile to use, e.g. so; left out: recognised from the text."""
-    leaks: Literal["drop", "keep", "error"] = "drop"
-    """What to do with training rows that have a copy in val or test."""
+    leaks: Literal["drop", "keep", "error"] | None = None
+    """What to do with training rows that have a copy in val or test: drop, keep or error. Left out: drop, and more than
+    5 % of a split leaked is an error; set to drop or keep, it is a warning."""
     val_share: Share = 0.15
     """Share of rows for validation where no val_path is given."""
     test_share: Share = 0.2

@@ -61,6 +61,7 @@ def _data(config: Config, experiment: Experiment) -> PreparedData:
         inputs=files.hash_value([source_fingerprint(config), settings, config.model.num_labels]),
         work=lambda: prepare_data(config, experiment),
         outputs=(experiment.data,),
+        done=lambda data: data.readiness != "not ready",
         summary=_data_summary,
     )
     require_ready(data, report=f"all findings: {experiment.relative(experiment.report_md)}")

@@ -137,13 +137,14 @@ def _handle_copies(
     found = leaks.find_leaks(splits)
     files.write_text(experiment.review_queue, review.review_queue(conflicts, found))
     # A val split made here is as much the training file as train is; one that the user gave stays whole.
-    droppable = {"train", *made} - {"test"} if data.leaks == "drop" else set[str]()
+    mode = data.leaks or "drop"
+    droppable = {"train", *made} - {"test"} if mode == "drop" else set[str]()
     kept, left_out = leaks.drop_leaks(splits, found, droppable)
     findings = [
         *splitting.split_findings(splits, made, sources["train"].name),
         *duplicates.conflict_findings(conflicts, total(splits)),
         *duplicates.duplicate_findings(splits),
-        *leaks.leak_findings(found, data.leaks, droppable, explicit="leaks" in data.model_fields_set),
+        *leaks.leak_findings(found, mode, droppable, explicit=data.leaks is not None),
         *leaks.group_leak_findings(kept),
     ]
     return kept, left_out, findings
