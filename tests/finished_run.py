@@ -52,7 +52,9 @@ def finished_run(project: Path, *, verdict="PASS", production=None, seed=0, **se
         "deployment": {"auto_deploy": True, "min_f1": 0.5},
     }
     config = Config.model_validate(values | sections)
-    experiment = create_experiment(project, f"run {seed}", command="ml-run", config_path=project / "ml_config.yaml")
+    experiment = create_experiment(
+        project, f"run {seed}", config_text="", command="ml-run", config_path=project / "ml_config.yaml"
+    )
     files.write_text(experiment.config_file, yaml.safe_dump(config.model_dump(mode="json")))
     _write_model(experiment, seed)
     run = FinishedRun(config, experiment, _data(), _model(experiment), _evaluation(production), _verdict(verdict))

@@ -15,7 +15,7 @@ from ml_run.config import Config
 from ml_run.errors import Interrupted, StoreError
 from ml_run.events import emit, recording
 from ml_run.experiment import create_experiment
-from ml_run.tracking.store import connect
+from ml_run.tracking.store import connect, store_faults
 
 SECRET = "s3cr3t-pass"
 
@@ -25,7 +25,7 @@ def make_config(**sections) -> Config:
 
 
 def make_experiment(project, name="a run"):
-    return create_experiment(project, name, command="ml-run", config_path=project / "ml_config.yaml")
+    return create_experiment(project, name, config_text="", command="ml-run", config_path=project / "ml_config.yaml")
 
 
 def closed_port() -> int:
@@ -220,6 +220,17 @@ def test_a_store_that_is_away_is_said_soon_and_without_its_password(tmp_path, sc
     assert time.monotonic() - start < 10
     assert SECRET not in str(caught.value) + repr(caught.value.__cause__)
     assert "ml-run sync" in caught.value.remedy
+
+
+def test_r38_what_a_library_says_of_a_failure_is_shown_without_the_password():
+    """A message that quotes the address, whole or in part, reaches the user with who and what opens it left out."""
+    uri = f"postgresql://me:{SECRET}@db/runs"
+    with pytest.raises(StoreError) as caught, store_faults(uri):
+        raise OSError(f"cannot open {uri}, that is me:{SECRET}@db")
+    assert str(caught.value).startswith(
+        "postgresql://***@db/runs: the tracking store failed: cannot open ***@db/runs, that is ***@db"
+    )
+    assert caught.value.__cause__ is None
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
