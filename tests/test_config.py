@@ -135,7 +135,7 @@ class TestReference:
         page = reference()
         assert "| `epochs` | a whole number from 1 to 1000 | `5` |" in page
         assert "| `train_path` | one line of text | **required** |" in page
-        assert "| `leaks` | one of drop, keep, error | `drop` |" in page
+        assert "| `leaks` | one of drop, keep, error |  |" in page
         assert all(f"| `{key}` |" in page for keys in sections().values() for key in keys)
 
 

@@ -28,6 +28,7 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
         MlRunError: the model cannot be had.
     """
     from ml_run.modeling.loading import load_base
+    from ml_run.modeling.scoring import quiet_libraries
     from ml_run.stages.data import prepare_data
     from ml_run.tracking import mask_uri, tracking_uri
 
@@ -37,7 +38,8 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
         data = prepare_data(config, experiment)
         require_ready(data, report="ml-run NAME --until data writes the full report")
         emit("note", f"loading {config.model.name}")
-        load_base(config.model, data.labels, read_split(experiment.split("train")).texts, config.training.seed)
+        with quiet_libraries():
+            load_base(config.model, data.labels, read_split(experiment.split("train")).texts, config.training.seed)
     return {
         "data": data.readiness,
         "findings": [f"{f.severity}: {f.message}" for f in data.findings if f.severity != "info"],
