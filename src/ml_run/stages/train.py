@@ -12,7 +12,7 @@ from ml_run.interruption import Interruption
 from ml_run.modeling import checkpoints, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import best_epoch, patience_is_spent
-from ml_run.results import PreparedData, TrainedModel
+from ml_run.results import EpochScores, PreparedData, TrainedModel
 from ml_run.splits import SplitRows, read_split
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _keep_best(task: _Task, last: Checkpoint) -> TrainedModel:
     assert last.best is not None
     _refuse_collapse(task, last, best.step)
     scorer = scoring.load_scorer(last.best)
-    _write_model(task, scorer)
+    _write_model(task, scorer, _card(task, last, best, scorer.model.num_parameters()))
     _write_reference(task, scorer)
     return TrainedModel(
         base=task.config.model.name,
@@ -204,10 +204,27 @@ def _refuse_collapse(task: _Task, last: Checkpoint, best_step: int) -> None:
     )
 
 
-def _write_model(task: _Task, scorer: scoring.Scorer) -> None:
+def _card(task: _Task, last: Checkpoint, best: EpochScores, parameters: int) -> str:
+    from ml_run.reporting import ModelFacts, render_model_card
+
+    facts = ModelFacts(
+        base=task.config.model.name,
+        base_revision=last.note.base_revision,
+        labels=task.data.labels,
+        max_length=task.config.model.max_length,
+        parameters=parameters,
+        seed=task.config.training.seed,
+        best_epoch=best.epoch,
+        best_val_macro_f1=best.val_macro_f1,
+    )
+    return render_model_card(task.config, task.data, facts)
+
+
+def _write_model(task: _Task, scorer: scoring.Scorer, card: str) -> None:
     with files.atomic_folder(task.experiment.model) as folder:
         scorer.model.save_pretrained(folder)
         scorer.tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(card, "utf-8")
         (folder / TRAIN_ROWS).write_text("".join(f"{row}\n" for row in sorted(set(task.train.hashes))), "ascii")
 
 
