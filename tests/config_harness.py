@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_run.config_file import load_config
+from ml_run.config.file import load_config
 from ml_run.errors import ConfigError, ExitCode
 
 GATE = "deployment: {min_accuracy: 0.5}\n"

@@ -112,8 +112,8 @@ def _child(args, cwd, env, out, err):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, number)
         os.close(handle)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 -- open to the end
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115 -- open to the end
     for name in REMOVED:
         os.environ.pop(name, None)
     os.environ.update(QUIET | env)
@@ -146,7 +146,7 @@ def _trace_crash_points(path):
             for name, stage in json.loads(run.read_text())["stages"].items()
             if stage["status"] == "running"
         ]
-        with open(path, "a") as file:
+        with Path(path).open("a") as file:
             file.write(" ".join(running) + "\n")
 
     files.crash_point = traced

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import yaml
+
 from conftest import LABELS, make_rows, write_jsonl, write_project
 from harness import cold_ml_run, ml_run
 from test_experiment import HOSTILE

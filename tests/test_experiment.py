@@ -4,6 +4,7 @@ import multiprocessing
 import os
 
 import pytest
+
 from ml_run.errors import UsageError
 from ml_run.experiment import (
     Experiment,

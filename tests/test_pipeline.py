@@ -7,6 +7,7 @@ import sqlite3
 import time
 
 import pytest
+
 from conftest import write_project
 from harness import Command, ml_run
 from ml_run import files
@@ -57,7 +58,7 @@ def killed_and_resumed(folder, point):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_r1_a_run_killed_in_any_stage_arrives_at_the_same_place(tmp_path, undisturbed, stage):
-    """kill -9 in the middle of each stage, then --resume: same weights, curve and scores, nothing walked twice."""
+    """Kill -9 in the middle of each stage, then --resume: same weights, curve and scores, nothing walked twice."""
     expected, trace = undisturbed
     points = [number for number, running in enumerate(trace, 1) if running == stage]
     done = killed_and_resumed(tmp_path, points[len(points) // 2])
@@ -129,7 +130,7 @@ def start_training(project):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_r13_r14_a_stop_signal_saves_the_run_and_prints_how_to_go_on(tmp_path, number, code):
-    """SIGTERM and Ctrl-C in training: a verified checkpoint, the documented exit code, the resume command, no verdict."""
+    """SIGTERM and Ctrl-C in training: a verified checkpoint, the exit code, the resume command, no verdict."""
     command = start_training(tmp_path)
     command.send(number)
     done = command.wait(60)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from harness import ml_run
-from ml_run.config_file import load_config
+from ml_run.config.file import load_config
 from ml_run.errors import UsageError
 from ml_run.languages import load_profile, normalise, recognise
 from ml_run.modeling.baselines import linear_predictions, majority_predictions

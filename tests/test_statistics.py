@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
+from sklearn.metrics import log_loss as sklearn_log_loss
+from statsmodels.stats.proportion import proportion_confint
+
 from ml_run import statistics
 from ml_run.statistics import (
     accuracy_difference,
@@ -15,9 +19,6 @@ from ml_run.statistics import (
     rows_to_settle_scaled,
     wilson,
 )
-from sklearn.metrics import f1_score
-from sklearn.metrics import log_loss as sklearn_log_loss
-from statsmodels.stats.proportion import proportion_confint
 
 
 def random_table(chance, n, k):

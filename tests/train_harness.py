@@ -12,7 +12,6 @@ from pathlib import Path
 
 from conftest import LABELS, make_rows
 from harness import PRELOAD, QUIET
-
 from ml_run.config import Config
 from ml_run.experiment import Experiment
 from ml_run.interruption import Interruption
@@ -161,7 +160,7 @@ def train_apart(work: Work, **faults) -> Outcome:
 def _child(work, faults, base):
     handle = os.open(base + ".err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(handle, 2)
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115 -- open to the end
     os.environ.update(QUIET)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, faults.before.get(number, signal.SIG_DFL))
@@ -172,7 +171,7 @@ def _child(work, faults, base):
     told, code = {"error": "", "kind": "", "message": ""}, 0
     try:
         work.train()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 -- whatever ended it is told to the test
         told = {"error": type(error).__name__, "kind": getattr(error, "kind", ""), "message": str(error)}
         code = int(getattr(error, "exit_code", 1))
     Path(base + ".json").write_text(json.dumps(told))

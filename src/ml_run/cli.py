@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from ml_run import __version__, console, runs
-from ml_run.config_file import LoadedConfig, json_schema, load_config
+from ml_run.config.file import LoadedConfig, json_schema, load_config
 from ml_run.errors import ExitCode, Interrupted, MlRunError, UsageError, error_object
 from ml_run.events import recording
 from ml_run.experiment import (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ml_run.config_file import LoadedConfig, load_config
+from ml_run.config.file import LoadedConfig, load_config
 from ml_run.errors import Interrupted, MlRunError, UsageError
 from ml_run.events import emit, recording
 from ml_run.experiment import (

@@ -1,6 +1,7 @@
 """The gate: fail-closed, and saying why."""
 
 import pytest
+
 from ml_run.config import DeploymentConfig, GateConfig
 from ml_run.results import ClassScores, Comparison, Estimate, Evaluation, ModelScores
 from ml_run.stages.gate import decide

@@ -1,7 +1,7 @@
 """`ml_config.yaml` as frozen pydantic types: every key with its bounds, its default and one sentence on what it does.
 
 The sentence under a field is its description in the schema, in `docs/config.md` and in error messages. Reading the
-file, with all its faults and their lines, is `config_file.load_config`.
+file, with all its faults and their lines, is `config.file.load_config`.
 """
 
 from collections.abc import Iterable

@@ -10,11 +10,11 @@ import yaml
 from pydantic import ValidationError
 
 from ml_run.config import Config
-from ml_run.config_checks import DATA_FORMATS, HUB_PREFIX
-from ml_run.config_model_checks import SCRATCH_MODELS
-from ml_run.config_schema import describe, json_schema, reference, sections
+from ml_run.config.checks import DATA_FORMATS, HUB_PREFIX
+from ml_run.config.model_checks import SCRATCH_MODELS
+from ml_run.config.schema import describe, json_schema, reference, sections
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = {"data": {"train_path": "train.jsonl"}, "model": {"name": "scratch:tiny"}}
 
 
@@ -126,7 +126,7 @@ class TestSchema:
 class TestReference:
     def test_committed_page_is_current(self):
         """docs/config.md is what the schema says today."""
-        write = "from pathlib import Path; from ml_run.config_schema import reference"
+        write = "from pathlib import Path; from ml_run.config.schema import reference"
         command = f'python -c \'{write}; Path("docs/config.md").write_text(reference(), "utf-8")\''
         assert (ROOT / "docs/config.md").read_text("utf-8") == reference(), f"write it anew: {command}"
 
@@ -160,7 +160,7 @@ def test_imports_nothing_heavy(tmp_path):
     """Reading a config imports none of the libraries that take seconds, not even numpy."""
     heavy = ("torch", "transformers", "datasets", "mlflow", "sklearn", "pandas", "pyarrow", "scipy", "numpy")
     code = (
-        "import sys; from pathlib import Path; from ml_run.config_file import load_config\n"
+        "import sys; from pathlib import Path; from ml_run.config.file import load_config\n"
         f"try: load_config(Path({str(tmp_path / 'none.yaml')!r}))\n"
         f"except Exception: pass\nprint([name for name in {heavy} if name in sys.modules])"
     )

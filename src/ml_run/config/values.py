@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from ml_run import strict_yaml
-from ml_run.config_schema import BOOLEANS, Schema, branches, describe, nearest_key, sections, types
+from ml_run.config import strict_yaml
+from ml_run.config.schema import BOOLEANS, Schema, branches, describe, nearest_key, sections, types
+from ml_run.config.strict_yaml import Faults, Node, Place, Scalar, Sequence, Unreadable
 from ml_run.events import one_line
-from ml_run.strict_yaml import Faults, Node, Place, Scalar, Sequence, Unreadable
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")

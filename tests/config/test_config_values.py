@@ -3,7 +3,7 @@
 import pytest
 
 from config_harness import GATE, config_text, faults, load
-from ml_run.config_schema import sections
+from ml_run.config.schema import sections
 
 NOTHING = "has no value | give a whole number from 1 to 1000, or remove the key"
 NO_NAME = "holds ${, but not the name of an environment variable | write ${NAME}, or $${ for a plain ${"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from config_harness import GATE, config_text, faults, load, make_model, write
-from ml_run.config_file import load_config
-from ml_run.config_schema import sections
+from ml_run.config.file import load_config
+from ml_run.config.schema import sections
 from ml_run.errors import ConfigError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class TestShipped:

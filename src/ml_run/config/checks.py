@@ -11,10 +11,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from ml_run.config import Config
-from ml_run.config_values import Values, as_written
+from ml_run.config.sections import Config
+from ml_run.config.strict_yaml import Faults, Place
+from ml_run.config.values import Values, as_written
 from ml_run.redaction import MASK, uri_passwords
-from ml_run.strict_yaml import Faults, Place
 
 DATA_FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
 HUB_PREFIX = "hf://"
@@ -151,7 +151,7 @@ def _check_shares(subject: Subject) -> None:
 
 def _check_language(subject: Subject) -> None:
     language = subject.get("data.language")
-    known = sorted(profile.stem for profile in (Path(__file__).parent / "languages").glob("*.yaml"))
+    known = sorted(profile.stem for profile in (Path(__file__).parents[1] / "languages").glob("*.yaml"))
     if language is not None and language not in known:
         remedy = f"known: {', '.join(known)}; leave the key out for any other language, none needs a profile"
         subject.fault("data.language", f"data.language is {language}, which has no profile", remedy)

@@ -10,16 +10,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ml_run import strict_yaml
-from ml_run.config import TEXT_PATTERN, Config
-from ml_run.config_checks import Subject, check
-from ml_run.config_model_checks import check_model
-from ml_run.config_resolved import resolved_yaml, with_absolute_paths
-from ml_run.config_schema import branches, describe, json_schema, sections
-from ml_run.config_values import Values, as_written, read_values, set_value, show
+from ml_run.config import strict_yaml
+from ml_run.config.checks import Subject, check
+from ml_run.config.model_checks import check_model
+from ml_run.config.resolved import resolved_yaml, with_absolute_paths
+from ml_run.config.schema import branches, describe, json_schema, sections
+from ml_run.config.sections import TEXT_PATTERN, Config
+from ml_run.config.strict_yaml import Faults, Place
+from ml_run.config.values import Values, as_written, read_values, set_value, show
 from ml_run.errors import ConfigError, UsageError
 from ml_run.redaction import MASK, redact, uri_passwords
-from ml_run.strict_yaml import Faults, Place
 
 __all__ = ["LoadedConfig", "json_schema", "load_config"]
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ml_run.config_checks import Subject, nearest_file
+from ml_run.config.checks import Subject, nearest_file
 
 SCRATCH_MODELS = ("scratch:tiny", "scratch:small")
 _HUB_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")

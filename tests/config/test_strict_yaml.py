@@ -39,7 +39,7 @@ def test_r36_hostile_yaml(tmp_path, case):
     code = """
 import json, resource, time
 from pathlib import Path
-from ml_run.config_file import load_config
+from ml_run.config.file import load_config
 from ml_run.errors import ConfigError
 start = time.perf_counter()
 try:

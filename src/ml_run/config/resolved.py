@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from ml_run.config import Config
-from ml_run.config_checks import HUB_PREFIX, PATH_KEYS, Subject
-from ml_run.config_values import as_written, has_placeholder
+from ml_run.config.checks import HUB_PREFIX, PATH_KEYS, Subject
+from ml_run.config.sections import Config
+from ml_run.config.values import as_written, has_placeholder
 from ml_run.redaction import mask_uris
 
 _HEADER = """\

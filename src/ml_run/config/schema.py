@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from ml_run.config import LANGUAGE_PATTERN, REGISTERED_NAME_PATTERN, TEXT_PATTERN, Config
+from ml_run.config.sections import LANGUAGE_PATTERN, REGISTERED_NAME_PATTERN, TEXT_PATTERN, Config
 
 Schema = dict[str, Any]
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -137,7 +137,7 @@ def _readings(schema: Schema) -> Iterable[Schema]:
 _INTRODUCTION = """\
 # `ml_config.yaml`
 
-Made from `src/ml_run/config.py` by `ml_run.config_schema.reference`; a test compares the two. `ml-run check-config`
+Made from `src/ml_run/config.py` by `ml_run.config.schema.reference`; a test compares the two. `ml-run check-config`
 checks a file without running anything, `ml-run check-config --schema` prints the JSON Schema for editors.
 
 ## How the file is read
