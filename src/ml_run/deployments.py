@@ -117,11 +117,10 @@ def locked(project: Path) -> Iterator[None]:
 # --- the copies -------------------------------------------------------------------------------------------------------
 
 
-def export(project: Path, experiment_id: str, model: Path, card: str | None = None) -> Path:
+def export(project: Path, experiment_id: str, model: Path) -> Path:
     """Copy a sealed model folder to a staging place beside the deployments; return the copy, sealed.
 
-    A real copy, not hard links: an edit of the experiment must not reach what is served. `card` becomes its README.md,
-    if given: at training time nobody knew yet how the model would score.
+    A real copy, not hard links: an edit of the experiment must not reach what is served.
 
     Raises:
         StoreError: the model is not what was sealed.
@@ -135,8 +134,6 @@ def export(project: Path, experiment_id: str, model: Path, card: str | None = No
         shutil.rmtree(leftover)
     with files.atomic_folder(staging) as temporary:
         shutil.copytree(model, temporary, dirs_exist_ok=True, copy_function=shutil.copyfile)
-        if card is not None:
-            (temporary / "README.md").write_text(card, "utf-8")
     return staging
 
 

@@ -17,7 +17,6 @@ from ml_run.events import emit, one_line, utc_now
 from ml_run.experiment import read_record, write_record
 from ml_run.monitoring import build_handoff
 from ml_run.promotion import production, promote, recover, refuse_if_changed, rollback
-from ml_run.reporting import render_model_card
 from ml_run.results import Deployment, Evaluation, PreparedData, TrainedModel, Verdict, Verification
 
 if TYPE_CHECKING:
@@ -155,7 +154,7 @@ def _deploy(config: Config, experiment: Experiment, expected: str | None, overri
     project = experiment.project
     refuse_if_changed(config, project, expected, experiment.id)
     try:
-        staging = deployments.export(project, experiment.id, experiment.model, _card(config, experiment))
+        staging = deployments.export(project, experiment.id, experiment.model)
         verification = _verify(staging, experiment.reference)
         version = tracking.register_version(config, experiment, override)
         folder = deployments.adopt(project, staging, version)
@@ -180,16 +179,6 @@ def _deploy(config: Config, experiment: Experiment, expected: str | None, overri
         verification=verification,
         override=override,
         next_step="to take it back: ml-run rollback" if expected else "",
-    )
-
-
-def _card(config: Config, experiment: Experiment) -> str:
-    return render_model_card(
-        config,
-        read_record(experiment.data_report, PreparedData),
-        read_record(experiment.training_record, TrainedModel),
-        read_record(experiment.metrics, Evaluation),
-        read_record(experiment.verdict, Verdict),
     )
 
 
