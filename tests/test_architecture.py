@@ -103,7 +103,7 @@ def test_heavy_libraries_are_imported_inside_functions():
 
 
 def test_only_the_console_prints_and_only_the_command_line_exits():
-    """Printing stands in one file and sys.exit in one, beside the program that verifies a model in a process of its own."""
+    """Printing stands in one file, sys.exit in one, beside the program that verifies a model in its own process."""
     for path in FILES:
         text = path.read_text("utf-8")
         name = str(path.relative_to(SOURCE))
