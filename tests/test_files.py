@@ -5,6 +5,8 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -50,6 +52,89 @@ def test_sweep_removes_what_a_killed_writer_left(tmp_path):
     assert list((tmp_path / "a").glob(".*.tmp"))
     files.sweep(tmp_path / "a")
     assert [f.name for f in (tmp_path / "a").iterdir()] == [".hidden"]
+
+
+def test_a_folder_that_is_replaced_is_never_lost(tmp_path):
+    """Killed at any point of a replacement, even between its two renames, old or new is whole once it is swept."""
+    points = int(write(tmp_path / "free").stdout) + 1
+    seen = set()
+    for point in range(1, points + 1):
+        folder = tmp_path / str(point)
+        with files.atomic_folder(folder / "model") as inside:
+            (inside / "weights").write_text("old")
+        assert write(folder, point).returncode == -signal.SIGKILL
+        files.sweep(folder)
+        assert files.manifest_fault(folder / "model") is None
+        assert [f.name for f in folder.iterdir() if f.name.startswith(".")] == []
+        seen.add((folder / "model/weights").read_text()[:3])
+    assert seen == {"old", "new"}
+
+
+def test_a_replacement_that_fails_puts_the_old_folder_back(tmp_path):
+    """When the second rename cannot be done, the old folder is in place again and nothing is left beside it."""
+    with files.atomic_folder(tmp_path / "model") as inside:
+        (inside / "weights").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        files.replace_folder(tmp_path / "not there", tmp_path / "model")
+    assert files.manifest_fault(tmp_path / "model") is None
+    assert [f.name for f in tmp_path.iterdir()] == ["model"]
+
+
+def test_sweep_goes_through_a_tree_and_takes_only_what_is_its_own(tmp_path):
+    """Below, too; but sealed folders, files named otherwise and links are not touched."""
+    ours = [tmp_path / "logs/.run.log.ab_12xyz.tmp", tmp_path / "a/b/.x.12345678.tmp", tmp_path / ".m.abcdefgh.old"]
+    others = [
+        tmp_path / ".x.tmp",
+        tmp_path / "a/x.12345678.tmp",
+        tmp_path / ".y.123.old",
+        tmp_path / "a/.z.12345678.bak",
+    ]
+    sealed = tmp_path / "model/.w.12345678.tmp"
+    for path in (*ours, *others, sealed):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    (tmp_path / "m").write_text("newer")
+    (tmp_path / "model/manifest.json").write_text("{}")
+    (tmp_path / ".link.12345678.tmp").symlink_to(tmp_path / "a")
+    files.sweep(tmp_path)
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in (*others, sealed, tmp_path / ".link.12345678.tmp"))
+    files.sweep(tmp_path / "missing")
+
+
+def test_sweep_leaves_what_a_live_process_is_writing(tmp_path):
+    """Two runs share a folder of deployments: neither takes the other's half-written copy away."""
+    with files.atomic_folder(tmp_path / "3") as folder, files.atomic_path(tmp_path / "x") as file:
+        files.sweep(tmp_path)
+        file.write_text("x")
+        (folder / "weights").write_text("w")
+    assert (tmp_path / "x").read_text() == "x"
+    assert files.manifest_fault(tmp_path / "3") is None
+
+
+def test_a_lock_is_waited_for_and_then_refused_with_its_holder(tmp_path):
+    """A lock given back in time is taken; one that is not ends in the error made of the holder's note."""
+    path = tmp_path / ".lock"
+    taken = threading.Event()
+
+    def hold():
+        with files.locked(path, wait=0, refusal=ValueError) as file:
+            file.write("me")
+            file.flush()
+            taken.set()
+            time.sleep(0.3)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert taken.wait(5)
+    assert files.is_locked(path)
+    with pytest.raises(ValueError, match=r"^me$"), files.locked(path, wait=0.05, refusal=ValueError):
+        pass
+    with files.locked(path, wait=10, refusal=ValueError):
+        assert files.is_locked(path)
+    holder.join()
+    assert not files.is_locked(path)
+    assert not files.is_locked(tmp_path / "none")
 
 
 def test_a_failing_block_changes_nothing(tmp_path):

@@ -1,21 +1,28 @@
-"""Files that are wholly there or not there at all: atomic writes, manifests, hashes.
+"""Files that are wholly there or not there at all: atomic writes, manifests, hashes, locks.
 
 Every write goes to a temporary name in the same folder, is flushed to disk, then renamed; a marker or manifest comes
-last. A process killed at any moment leaves the old content or the new, never half of either.
+last. A process killed at any moment leaves the old content or the new, never half of either, and temporary names that
+`sweep` knows. Whoever writes one holds a kernel lock on it, so that nobody sweeps what is still being written.
 """
 
+import fcntl
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 MANIFEST = "manifest.json"
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}\.(?P<kind>tmp|old)")
+_SECONDS_BETWEEN_TRIES = 0.02
 _CHUNK = 1 << 20
 
 
@@ -62,9 +69,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, flush it and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
     temporary = Path(name)
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         crash_point()
@@ -75,6 +82,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -83,24 +92,50 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     A folder already at `path` is replaced. Every file in the new folder is flushed to disk before the rename.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    try:
+    with scratch_folder(path.parent, path.name) as temporary:
         yield temporary
         seal_folder(temporary)
         crash_point()
-        if path.exists():
-            old = temporary.with_suffix(".old")
-            path.rename(old)
-            crash_point()
-            temporary.rename(path)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(path)
-        sync(path.parent)
+        replace_folder(temporary, path)
+
+
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield an empty folder in `parent`, which is removed as the block ends, or by `sweep` if the process is killed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent))
+    try:
+        with _held(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Move the folder `new` to `path`, in place of one that may be there.
+
+    That takes two renames. If the second fails, the old folder is put back; a process killed between the two leaves it
+    under a temporary name, from where `sweep` puts it back.
+    """
+    old = path.with_name(f".{path.name}.{secrets.token_hex(4)}.old")
+    if path.exists():
+        with _held(path):
+            _exchange(new, path, old)
+    else:
+        new.rename(path)
+    sync(path.parent)
+    crash_point()
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(new: Path, path: Path, old: Path) -> None:
+    try:
+        path.rename(old)
         crash_point()
+        new.rename(path)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
         raise
 
 
@@ -165,13 +200,84 @@ def sync(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed process left half-written in `folder`: temporary files and folders of this module."""
-    leftovers: Iterable[Path] = [*folder.glob(".*.tmp"), *folder.glob(".*.old")] if folder.is_dir() else []
-    for leftover in leftovers:
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink()
+    """Clear away what killed processes left half-written in `folder` and below: temporary names of this module.
+
+    A folder that had to make room for one that never came is put back. What a live process is writing is left alone,
+    and sealed folders are not looked into. Nothing is said of what cannot be removed: it does no harm.
+    """
+    for parent, folders, names in os.walk(folder):
+        here = Path(parent)
+        for name in sorted(folders + names):
+            if leftover := _LEFTOVER.fullmatch(name):
+                _clear(here / name, back_to=here / leftover["name"] if leftover["kind"] == "old" else None)
+        folders[:] = [
+            name for name in folders if not _LEFTOVER.fullmatch(name) and not (here / name / MANIFEST).exists()
+        ]
+
+
+def _clear(leftover: Path, back_to: Path | None) -> None:
+    try:
+        with _held(leftover):
+            if back_to is not None and not os.path.lexists(back_to):
+                leftover.rename(back_to)
+            elif leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink()
+    except OSError:
+        return  # held by who writes it, gone meanwhile, or not ours to remove
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def locked(path: Path, *, wait: float, refusal: Callable[[str], Exception]) -> Iterator[TextIO]:
+    """Hold the lock file `path` within the block; yield the open file, for a note on the holder.
+
+    A kernel lock (`flock`), so it is gone with the process that held it, however that ended.
+
+    Args:
+        path: the lock file; made if missing, never removed.
+        wait: seconds to go on trying while another process holds it.
+        refusal: makes the exception to raise after that, given what the holder wrote into the file.
+    """
+    give_up = time.monotonic() + wait
+    with path.open("a+", encoding="utf-8") as file:
+        while not _take(file.fileno(), fcntl.LOCK_EX):
+            if time.monotonic() >= give_up:
+                file.seek(0)
+                raise refusal(file.read())
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+        yield file
+
+
+def is_locked(path: Path) -> bool:
+    """True while a live process holds the lock file `path`."""
+    try:
+        with path.open("rb") as file:
+            return not _take(file.fileno(), fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
+
+
+def _take(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold a kernel lock on a file or folder itself; raises BlockingIOError when another process does."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _files(folder: Path) -> list[Path]:
