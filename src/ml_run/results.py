@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 Severity = Literal["error", "warning", "info"]
 Readiness = Literal["ready", "ready with warnings", "not ready"]
 VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]
-Direction = Literal[">=", "<="]
+Direction = Literal[">=", ">", "<="]
 StageName = Literal["data", "train", "evaluate", "gate", "deploy", "registry"]
 STAGES: tuple[StageName, ...] = ("data", "train", "evaluate", "gate", "deploy", "registry")
 SPLITS = ("train", "val", "test")

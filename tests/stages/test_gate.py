@@ -5,6 +5,7 @@ import pytest
 from ml_run.config import DeploymentConfig, GateConfig
 from ml_run.results import ClassScores, Comparison, Estimate, Evaluation, ModelScores
 from ml_run.stages.gate import decide
+from ml_run.statistics import macro_f1_difference
 
 NOTHING = Estimate(value=None)
 
@@ -154,6 +155,29 @@ def test_beating_the_baselines_is_tested_against_each():
         "must_beat_baseline[majority]": "PASS",
         "must_beat_baseline[linear]": "INCONCLUSIVE",
     }
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.001, 0.1, "PASS"), (0.0, 0.1, "INCONCLUSIVE"), (-0.1, 0.0, "FAIL"), (-0.1, -0.01, "FAIL"), (0.0, 0.0, "FAIL")],
+)
+def test_to_beat_is_more_than_to_equal(low, high, expected):
+    """must_beat_baseline passes only when the whole interval lies above 0: equal predictions never do."""
+    evaluated = evaluation(comparisons=(comparison("linear", low, high),))
+    assert judge(evaluated, must_beat_baseline=True).criteria[-1].verdict == expected
+
+
+@pytest.mark.parametrize("decide_on", ["point", "lower_bound"])
+def test_a_model_that_says_what_the_baseline_says_has_not_beaten_it(decide_on):
+    """Real equal predictions give the difference 0 [0, 0]: FAIL, and the reason says that more than 0 was asked."""
+    true = [0, 1, 2] * 40
+    same = macro_f1_difference(true, true, true, 3, seed=1)
+    equal = Comparison(against="linear", n=120, excluded=0, macro_f1_difference=same, accuracy_difference=same)
+    verdict = judge(evaluation(comparisons=(equal,)), must_beat_baseline=True, decide_on=decide_on)
+    assert (verdict.overall, verdict.criteria[-1].direction) == ("FAIL", ">")
+    assert verdict.criteria[-1].reason == (
+        "macro_f1_difference[linear] 0.000 misses > 0, and so does its whole 95 % interval [0.000, 0.000]"
+    )
 
 
 @pytest.mark.parametrize(

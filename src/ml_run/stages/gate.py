@@ -3,7 +3,8 @@
 Value criteria follow `gate.decide_on`. With `point`, the value itself decides; with `lower_bound`, the end of its
 95 % interval nearer to failing does, and an interval that holds the threshold is INCONCLUSIVE. Criteria that compare
 the candidate with another model (`max_regression`, `min_improvement`, `must_beat_baseline`) are tests on the same rows
-and always decided by their interval. What is missing, undefined or without test rows never passes.
+and always decided by their interval; to beat a baseline, all of it must lie above 0. What is missing, undefined or
+without test rows never passes.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def _comparison_criteria(evaluation: Evaluation, gate: GateConfig) -> list[_Crit
     found = []
     if gate.must_beat_baseline:
         found += [
-            _difference(f"must_beat_baseline[{c.against}]", 0.0, c)
+            _difference(f"must_beat_baseline[{c.against}]", 0.0, c, ">")
             for c in evaluation.comparisons
             if c.against != "production"
         ]
@@ -148,10 +149,10 @@ def _comparison_criteria(evaluation: Evaluation, gate: GateConfig) -> list[_Crit
     return found
 
 
-def _difference(name: str, threshold: float, comparison: Comparison | None) -> _Criterion:
+def _difference(name: str, threshold: float, comparison: Comparison | None, direction: Direction = ">=") -> _Criterion:
     if comparison is None:
         unscored = "the production model could not be scored on these rows"
-        return _Criterion(name, "macro_f1_difference", threshold, Estimate(value=None), 0, undecided=unscored)
+        return _Criterion(name, "macro_f1_difference", threshold, Estimate(value=None), 0, direction, undecided=unscored)
     return _Criterion(
         name=name,
         metric=f"macro_f1_difference[{comparison.against}]",
@@ -160,6 +161,7 @@ def _difference(name: str, threshold: float, comparison: Comparison | None) -> _
         n=comparison.n,
         by_interval=True,
         undecided=comparison.note,
+        direction=direction,
     )
 
 
@@ -174,7 +176,7 @@ def _judge(criterion: _Criterion, decide_on: str) -> CriterionResult:
         straddles = False
     else:
         verdict, straddles = _decide(criterion, decide_on)
-        reason = _reason(criterion, verdict, straddles, decide_on)
+        reason = _reason(criterion, verdict, straddles)
     settle = _rows_to_settle(criterion) if straddles or verdict == "INCONCLUSIVE" else None
     if settle is not None:
         of_class = f" of {criterion.label}" if criterion.label else ""
@@ -202,7 +204,7 @@ def _decide(criterion: _Criterion, decide_on: str) -> tuple[VerdictWord, bool]:
     reached = _reaches(value, criterion)
     if low is None or high is None:  # no sampling interval: latency, calibration error
         return ("PASS" if reached else "FAIL"), False
-    worse, better = (low, high) if criterion.direction == ">=" else (high, low)
+    worse, better = (high, low) if criterion.direction == "<=" else (low, high)
     sure, hopeless = _reaches(worse, criterion), not _reaches(better, criterion)
     straddles = not sure and not hopeless
     if decide_on == "lower_bound" or criterion.by_interval:
@@ -211,15 +213,18 @@ def _decide(criterion: _Criterion, decide_on: str) -> tuple[VerdictWord, bool]:
 
 
 def _reaches(value: float, criterion: _Criterion) -> bool:
+    if criterion.direction == ">":
+        return value > criterion.threshold + _TOLERANCE
     if criterion.direction == ">=":
         return value >= criterion.threshold - _TOLERANCE
     return value <= criterion.threshold + _TOLERANCE
 
 
-def _reason(criterion: _Criterion, verdict: VerdictWord, straddles: bool, decide_on: str) -> str:
+def _reason(criterion: _Criterion, verdict: VerdictWord, straddles: bool) -> str:
     estimate, threshold = criterion.estimate, criterion.threshold
+    assert estimate.value is not None, "undefined values are settled before"
     what = f"{criterion.metric} {estimate.value:.3f}"
-    relation = "reaches" if _reaches(estimate.value or 0.0, criterion) else "misses"
+    relation = "reaches" if _reaches(estimate.value, criterion) else "misses"
     sentence = f"{what} {relation} {criterion.direction} {threshold:g}"
     if estimate.low is None or estimate.high is None:
         return f"{sentence} (no interval: decided on the value)"
@@ -228,8 +233,9 @@ def _reason(criterion: _Criterion, verdict: VerdictWord, straddles: bool, decide
         return f"{sentence}, and so does its whole 95 % interval {interval}"
     if verdict == "INCONCLUSIVE":
         return f"{what}, but its 95 % interval {interval} holds the threshold {threshold:g}"
-    by_value = "" if decide_on == "lower_bound" else " on the value alone"
-    return f"{sentence}{by_value}: its 95 % interval {interval} holds the threshold, another test set could differ"
+    return (
+        f"{sentence} on the value alone: its 95 % interval {interval} holds the threshold, another test set could differ"
+    )
 
 
 def _rows_to_settle(criterion: _Criterion) -> int | None:
