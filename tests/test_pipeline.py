@@ -203,3 +203,29 @@ def test_r9_no_home_and_no_cache_folder_do_not_matter(tmp_path):
         "--until", "evaluate", cwd=tmp_path, env={"HF_HOME": blocked, "HOME": blocked, "TRANSFORMERS_CACHE": blocked}
     )
     assert done.code == 0, done.err
+
+
+def test_a_stage_walked_again_takes_all_later_answers_back(tmp_path):
+    """After new data a run that passed has no verdict any more: nothing can be deployed on the old one."""
+    write_project(tmp_path, deployment={"auto_deploy": False})
+    assert ml_run("--until", "gate", cwd=tmp_path).code == 0
+    with (tmp_path / "data/train.jsonl").open("a") as file:
+        file.write('{"text": "guri cusub oo gaadhay yidhi dawlad", "label": "Northern"}\n')
+    done = ml_run("--resume", "latest", "--until", "train", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["verdict"] is None
+    assert set(json.loads(done.out)["stages"]) == {"data", "train"}
+    refused = ml_run("deploy", "latest", cwd=tmp_path)
+    assert refused.code == 2
+    assert "has no verdict yet" in refused.err
+
+
+def test_corrections_in_the_review_queue_are_kept_on_resume(tmp_path):
+    """Writing into review_queue.csv is no damage: the data stage is not walked again over it."""
+    write_project(tmp_path)
+    assert ml_run("--until", "data", cwd=tmp_path).code == 0
+    queue = only_run(tmp_path) / "data/review_queue.csv"
+    queue.write_text(queue.read_text("utf-8-sig") + "mine,1,train,x,y,z,Northern\n")
+    done = ml_run("--resume", "--until", "data", cwd=tmp_path)
+    assert "data: done before" in done.err
+    assert "mine,1,train" in queue.read_text()

@@ -326,7 +326,8 @@ def _resend(experiment: Experiment, *, quiet: bool) -> dict[str, Any]:
     from ml_run.conclusion import resend
 
     loaded = runs.reload(experiment)
-    with locked(experiment), console.showing(quiet=quiet, secrets=loaded.secrets):
+    secrets = loaded.secrets
+    with locked(experiment), console.showing(quiet=quiet, secrets=secrets), recording(experiment.logs, secrets):
         registration = resend(loaded.config, experiment)
     return {"id": experiment.id, "status": registration.status, "reason": registration.reason}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from typing import TYPE_CHECKING
 
@@ -56,18 +57,31 @@ def conclude(
         secrets: values that must not reach the disk.
         exit_zero: verdicts FAIL and INCONCLUSIVE do not make a non-zero exit code.
     """
-    from ml_run.reporting import write_reports
-
     code = _exit_code(experiment, error, exit_zero=exit_zero)
     _write_error(experiment, error, secrets)
     status = "interrupted" if isinstance(error, Interrupted) else "failed" if error else "finished"
     run = experiment.read_run().model_copy(update={"status": status, "exit_code": code})
     experiment.write_run(run)
-    write_reports(config, experiment)
+    _report(config, experiment)
     result = _result(experiment)
     emit("run_finished", f"{status} with exit code {code}", exit_code=code, status=status)
     write_record(experiment.result, result)
     return result
+
+
+def _report(config: Config, experiment: Experiment) -> None:
+    from ml_run.reporting import write_reports
+
+    try:
+        write_reports(config, experiment)
+    except Exception as error:  # noqa: BLE001 -- the verdict must come out even where its report does not
+        emit("warning", f"the report could not be written: {error}", level=logging.WARNING)
+        _log_trace(error)
+
+
+def _log_trace(error: BaseException) -> None:
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        logger.debug("%s", line)
 
 
 def _exit_code(experiment: Experiment, error: BaseException | None, *, exit_zero: bool) -> int:
@@ -91,8 +105,7 @@ def _write_error(experiment: Experiment, error: BaseException | None, secrets: S
         experiment.error_file.unlink(missing_ok=True)
         return
     if not isinstance(error, MlRunError | Interrupted):
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            logger.debug("%s", line)
+        _log_trace(error)
     write_record(experiment.error_file, _run_error(experiment, error, secrets))
 
 
@@ -123,21 +136,20 @@ def _run_error(experiment: Experiment, error: BaseException, secrets: Sequence[s
 def redeployed(config: Config, experiment: Experiment, deployment: Deployment) -> None:
     """Bring records, reports and result of a past run up to date after `ml-run deploy`."""
     decision = read_record(experiment.deployment, Decision).model_copy(update={"deployment": deployment})
-    restate(experiment, "deploy", experiment.deployment, decision, f"{deployment.action}: {deployment.reason}")
+    restate(experiment, "deploy", decision, f"{deployment.action}: {deployment.reason}")
     resend(config, experiment)
 
 
 def resend(config: Config, experiment: Experiment) -> Registration:
     """Send a past run to the tracking store again, and bring its reports and result up to date."""
-    from ml_run.reporting import write_reports
     from ml_run.stages.registry import register_run
 
     registration = register_run(config, experiment)
     if registration.status == "sent":
-        restate(experiment, "registry", experiment.registration, registration, "recorded in MLflow")
+        restate(experiment, "registry", registration, "recorded in MLflow")
     code = _exit_code(experiment, None, exit_zero=False)
     experiment.write_run(experiment.read_run().model_copy(update={"exit_code": code}))
-    write_reports(config, experiment)
+    _report(config, experiment)
     write_record(experiment.result, _result(experiment))
     return registration
 
@@ -153,9 +165,8 @@ def _result(experiment: Experiment) -> RunResult:
     run = experiment.read_run()
     walked = {name: stage.status for name, stage in run.stages.items()}
     data = _read(experiment.data_report, PreparedData)
-    evaluation = _read(experiment.metrics, Evaluation) if "evaluate" in walked else None
-    verdict = _read(experiment.verdict, Verdict) if "gate" in walked else None
-    decision = _read(experiment.deployment, Decision) if "deploy" in walked else None
+    evaluation, verdict = _read(experiment.metrics, Evaluation), _read(experiment.verdict, Verdict)
+    decision = _read(experiment.deployment, Decision)
     error = _read(experiment.error_file, RunError)
     result = RunResult(
         id=run.id,
@@ -171,7 +182,7 @@ def _result(experiment: Experiment) -> RunResult:
         scores=_scores(evaluation),
         n_test=evaluation.n if evaluation else None,
         deployment=decision.deployment if decision else None,
-        registration=_read(experiment.registration, Registration) if "registry" in walked else None,
+        registration=_read(experiment.registration, Registration),
         report=experiment.relative(experiment.report_html),
         stages=dict(walked),
         seconds=round(sum(stage.seconds or 0.0 for stage in run.stages.values()), 1),

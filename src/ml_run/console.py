@@ -102,7 +102,7 @@ class _TerminalHandler(logging.Handler):
             self._progress = None
 
     def _show_progress(self, message: str, data: dict[str, Any]) -> None:
-        line = f"{data.get('stage', '')}: {message}"
+        line = ", ".join([f"{data.get('stage', '')}: {message}", *_measured(data)])
         if self._progress is not None and self._task is not None:
             self._progress.update(
                 self._task, description=line, completed=data.get("done", 0), total=data.get("total") or None
@@ -111,6 +111,19 @@ class _TerminalHandler(logging.Handler):
             self._last_plain = time.monotonic()
             share = f" ({data['done'] / data['total']:.0%})" if data.get("total") else ""
             self._console.print(Text(f"  {line}{share}"), soft_wrap=True)
+
+
+def _measured(data: dict[str, Any]) -> Iterator[str]:
+    """What training tells of itself beside its steps."""
+    for key, form in (
+        ("loss", "loss {:.3f}"),
+        ("val_macro_f1", "val macro-F1 {:.3f}"),
+        ("rows_per_second", "{:,.0f} rows/s"),
+    ):
+        if data.get(key) is not None:
+            yield form.format(data[key])
+    if data.get("seconds_left"):
+        yield f"{_duration(data['seconds_left'])} left"
 
 
 @contextmanager
@@ -131,7 +144,8 @@ def _duration(seconds: float) -> str:
     if seconds < 100:  # noqa: PLR2004 -- beyond this a tenth of a second tells nothing
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 # --- errors and notes (stderr) --------------------------------------------------------------------------------------

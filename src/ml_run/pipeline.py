@@ -7,6 +7,7 @@ from ml_run.events import emit
 from ml_run.experiment import Experiment
 from ml_run.interruption import Interruption
 from ml_run.results import (
+    SPLITS,
     STAGES,
     Decision,
     Evaluation,
@@ -56,11 +57,11 @@ def _data(config: Config, experiment: Experiment) -> PreparedData:
     data = walk_stage(
         experiment,
         "data",
-        record=experiment.data_report,
         kind=PreparedData,
         inputs=files.hash_value([source_fingerprint(config), settings, config.model.num_labels]),
         work=lambda: prepare_data(config, experiment),
-        outputs=(experiment.data,),
+        # Not the review queue: people write their corrections into it.
+        outputs=(*(experiment.split(name) for name in SPLITS), experiment.rejected),
         done=lambda data: data.readiness != "not ready",
         summary=_data_summary,
     )
@@ -88,7 +89,6 @@ def _train(config: Config, experiment: Experiment, data: PreparedData, interrupt
     return walk_stage(
         experiment,
         "train",
-        record=experiment.training_record,
         kind=TrainedModel,
         inputs=train_inputs(config, data),
         work=lambda: train_model(config, experiment, data, interruption),
@@ -110,7 +110,6 @@ def _evaluate(config: Config, experiment: Experiment, data: PreparedData, model:
     return walk_stage(
         experiment,
         "evaluate",
-        record=experiment.metrics,
         kind=Evaluation,
         inputs=files.hash_value([data.fingerprint, model.digest, config.data.leaks, compared_with]),
         work=lambda: evaluate_model(config, experiment, data, model, in_production),
@@ -126,7 +125,6 @@ def _gate(config: Config, experiment: Experiment, evaluation: Evaluation) -> Ver
     verdict = walk_stage(
         experiment,
         "gate",
-        record=experiment.verdict,
         kind=Verdict,
         inputs=files.hash_value([files.hash_file(experiment.metrics), settings]),
         work=lambda: decide(evaluation, config.gate, config.deployment),
@@ -154,7 +152,6 @@ def _deploy(
     return walk_stage(
         experiment,
         "deploy",
-        record=experiment.deployment,
         kind=Decision,
         inputs=files.hash_value([files.hash_file(experiment.verdict), model.digest, config.registry.name]),
         work=work,
@@ -174,7 +171,6 @@ def _registry(config: Config, experiment: Experiment) -> Registration:
     return walk_stage(
         experiment,
         "registry",
-        record=experiment.registration,
         kind=Registration,
         inputs=files.hash_value([files.hash_file(experiment.deployment), files.hash_file(experiment.metrics)]),
         work=work,

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ml_run import files
-from ml_run.errors import Interrupted
+from ml_run.errors import Interrupted, MlRunError
 from ml_run.events import emit, utc_now
 from ml_run.experiment import Experiment, read_record, stage_is_done, write_record
-from ml_run.results import Record, StageName, StageRecord
+from ml_run.redaction import redact
+from ml_run.results import STAGES, Record, StageName, StageRecord
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -18,7 +19,6 @@ def walk_stage(
     experiment: Experiment,
     stage: StageName,
     *,
-    record: Path,
     kind: type[AnyRecord],
     inputs: str,
     work: Callable[[], AnyRecord],
@@ -29,12 +29,12 @@ def walk_stage(
     """Do the work of one stage, or read its record when the stage is already done.
 
     The stage counts as finished only when `run.json` says so, which is written after the record and all outputs; a
-    process killed before that walks the stage again.
+    process killed before that walks the stage again. As a stage begins, its record and those of all later stages go:
+    what they say was found on other inputs.
 
     Args:
         experiment: the run.
         stage: the stage's name.
-        record: file that holds the stage's record.
         kind: type of the record.
         inputs: hash of all that the result depends on.
         work: does the stage and returns its record.
@@ -42,6 +42,7 @@ def walk_stage(
         done: False for a record that says the stage has to be walked again on resume (a store was away).
         summary: one line for people about the record.
     """
+    record = record_file(experiment, stage)
     reason = stage_is_done(experiment, stage, inputs)
     if reason is None:
         result = read_record(record, kind)
@@ -49,6 +50,7 @@ def walk_stage(
         return result
     emit("stage_started", stage, stage=stage, reason=reason)
     started, clock = utc_now(), time.monotonic()
+    _forget_from(experiment, stage)
     _mark(experiment, stage, StageRecord(status="running", started=started, inputs=inputs))
 
     def ended(status: str, message: str, hashes: dict[str, str] | None = None) -> float:
@@ -64,7 +66,7 @@ def walk_stage(
         ended("interrupted", "stopped by a signal")
         raise
     except BaseException as error:
-        seconds = ended("failed", str(error))
+        seconds = ended("failed", redact(error.found, ()) if isinstance(error, MlRunError) else type(error).__name__)
         emit("stage_failed", f"{stage} failed", stage=stage, seconds=seconds)
         raise
     finished = done(result)
@@ -74,12 +76,34 @@ def walk_stage(
     return result
 
 
-def restate(experiment: Experiment, stage: StageName, record: Path, value: Record, summary: str) -> None:
+def record_file(experiment: Experiment, stage: StageName) -> Path:
+    """The file that holds the record of a stage."""
+    return {
+        "data": experiment.data_report,
+        "train": experiment.training_record,
+        "evaluate": experiment.metrics,
+        "gate": experiment.verdict,
+        "deploy": experiment.deployment,
+        "registry": experiment.registration,
+    }[stage]
+
+
+def restate(experiment: Experiment, stage: StageName, value: Record, summary: str) -> None:
     """Replace the record of a stage that was walked before, e.g. when a waiting model is deployed later."""
+    record = record_file(experiment, stage)
     write_record(record, value)
     before = experiment.read_run().stages[stage]
     outputs = {**before.outputs, **_hashes(experiment, record, ())}
     _mark(experiment, stage, before.model_copy(update={"status": "finished", "outputs": outputs, "message": summary}))
+
+
+def _forget_from(experiment: Experiment, stage: StageName) -> None:
+    gone = STAGES[STAGES.index(stage) :]
+    run = experiment.read_run()
+    kept = {name: record for name, record in run.stages.items() if name not in gone}
+    experiment.write_run(run.model_copy(update={"stages": kept}))
+    for name in gone:
+        record_file(experiment, name).unlink(missing_ok=True)
 
 
 def _mark(experiment: Experiment, stage: StageName, record: StageRecord) -> None:
