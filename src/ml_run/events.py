@@ -17,7 +17,7 @@ from ml_run.redaction import redact
 
 logger = logging.getLogger("ml_run")
 _CONTROL = {code: f"\\x{code:02x}" for code in [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]}
-
+_TAIL = 1 << 16
 _BREAKS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}  # legal in JSON, but readers of lines split there
 
 
@@ -72,9 +72,8 @@ class JournalHandler(logging.Handler):
                 "message": record.getMessage(),
                 **getattr(record, "data", {}),
             }
-            text = redact(json.dumps(line, ensure_ascii=False, default=str), self._secrets) + "\n"
-            text = text.translate(_BREAKS)
-            os.write(self._file, text.encode("utf-8", "backslashreplace"))
+            text = json.dumps(_redacted(line, self._secrets), ensure_ascii=False) + "\n"
+            os.write(self._file, text.translate(_BREAKS).encode("utf-8", "backslashreplace"))
         except Exception:  # noqa: BLE001 -- a log line must never end a run
             self.handleError(record)
 
@@ -85,18 +84,39 @@ class JournalHandler(logging.Handler):
         super().close()
 
 
+def _redacted(value: Any, secrets: Sequence[str]) -> Any:
+    """`value` as JSON can hold it, masked before it is escaped: a secret may hold a quote or a backslash."""
+    if isinstance(value, dict):
+        return {redact(str(key), secrets): _redacted(inner, secrets) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(inner, secrets) for inner in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(str(value), secrets)
+
+
 def _last_line(path: Path) -> tuple[int, bool]:
     """Return the last sequence number in the journal, and whether its last line was cut by a crash."""
     if not path.exists():
         return 0, False
-    content = path.read_bytes()
-    numbers = [0]
-    for line in content.splitlines():
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        tail = file.read()
+        number = _last_number(tail)
+        if number is None:  # a line longer than the tail
+            file.seek(0)
+            number = _last_number(file.read())
+    return number or 0, bool(tail) and not tail.endswith(b"\n")
+
+
+def _last_number(lines: bytes) -> int | None:
+    for line in reversed(lines.splitlines()):
         try:
-            numbers.append(int(json.loads(line)["seq"]))
+            return int(json.loads(line)["seq"])
         except (ValueError, KeyError, TypeError):
-            continue
-    return max(numbers), bool(content) and not content.endswith(b"\n")
+            continue  # cut at either end
+    return None
 
 
 class _LineFormatter(logging.Formatter):
@@ -105,7 +125,7 @@ class _LineFormatter(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        text = redact(one_line(record.getMessage()), self._secrets)
+        text = one_line(redact(record.getMessage(), self._secrets))
         return f"{utc_now()} {record.levelname:<7} {text}"
 
 
@@ -113,7 +133,8 @@ class _LineFormatter(logging.Formatter):
 def recording(logs: Path, secrets: Sequence[str] = ()) -> Iterator[None]:
     """Write events to `events.jsonl` and `run.log` in the folder `logs` within the block.
 
-    Progress goes to the journal only; `run.log` is for people to read afterwards.
+    Progress goes to the journal only; `run.log` is for people to read afterwards. Every event is recorded, whatever
+    the terminal shows, and reaches no handler of the root logger, which would show secrets.
 
     Args:
         logs: the folder; made if missing.
@@ -124,11 +145,16 @@ def recording(logs: Path, secrets: Sequence[str] = ()) -> Iterator[None]:
     human = logging.FileHandler(logs / "run.log", encoding="utf-8", errors="backslashreplace")
     human.setFormatter(_LineFormatter(secrets))
     human.addFilter(lambda record: getattr(record, "event", "log") not in {"progress", "metrics"})
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
     for handler in (journal, human):
         logger.addHandler(handler)
     try:
         yield
     finally:
+        logger.setLevel(before[0])  # not by assignment: levels are cached
+        logger.propagate = before[1]
         for handler in (journal, human):
             logger.removeHandler(handler)
             handler.close()
