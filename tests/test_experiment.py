@@ -1,11 +1,14 @@
 """The experiment folder: made once, found by its names, locked by its walker."""
 
+import fcntl
 import multiprocessing
 import os
+import threading
 
 import pytest
 
 from ml_run.errors import UsageError
+from ml_run.events import logger
 from ml_run.experiment import (
     Experiment,
     check_name,
@@ -103,6 +106,49 @@ def _hold(folder, holding):
         holding.set()
         while True:
             pass
+
+
+def test_a_look_at_a_run_does_not_keep_it_from_being_walked(tmp_path):
+    """A process that only asks whether the run is walked holds its lock for a moment: the walker waits that long."""
+    experiment = make(tmp_path)
+    with locked(experiment):
+        pass  # leaves its note, which must not be taken for a holder
+    looking, ended = threading.Event(), threading.Event()
+
+    def look():
+        with (experiment.folder / ".lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            looking.set()
+            ended.wait(0.1)
+
+    onlooker = threading.Thread(target=look)
+    onlooker.start()
+    assert looking.wait(5)
+    with locked(experiment):
+        onlooker.join()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": 3}', "\x00\xff"])
+def test_a_damaged_run_hides_no_other(tmp_path, caplog, monkeypatch, content):
+    """One unreadable run.json is left out with a warning; the others are listed and found by name."""
+    monkeypatch.setattr(logger, "propagate", True)
+    whole, damaged = make(tmp_path, "whole"), make(tmp_path, "hurt")
+    damaged.run_file.write_text(content)
+    assert list_experiments(tmp_path) == [whole]
+    assert f"run {damaged.id} is left out: {damaged.run_file}: not a RunRecord this version can read" in caplog.text
+    assert find_experiment(tmp_path, "whole") == find_experiment(tmp_path, "latest") == whole
+    with pytest.raises(UsageError, match="no run called 'hurt'"):
+        find_experiment(tmp_path, "hurt")
+    with pytest.raises(UsageError, match="not a RunRecord"):
+        find_experiment(tmp_path, damaged.id).read_run()
+
+
+@pytest.mark.parametrize("reference", ["..", "", ".", "../experiments/exp_1", "exp_"])
+def test_a_reference_is_never_a_path(tmp_path, reference):
+    """Only folders that are listed are found, whatever is asked for; a prefix must be unique."""
+    make(tmp_path), make(tmp_path)
+    with pytest.raises(UsageError, match="called"):
+        find_experiment(tmp_path, reference)
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):

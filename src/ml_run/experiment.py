@@ -1,7 +1,7 @@
 """The experiment folder as a frozen value: every path, how one is made, found, locked and resumed."""
 
-import fcntl
 import json
+import logging
 import os
 import platform
 import re
@@ -20,12 +20,13 @@ from pydantic import ValidationError
 
 from ml_run import files
 from ml_run.errors import UsageError
-from ml_run.events import utc_now
+from ml_run.events import emit, utc_now
 from ml_run.results import Record, RunRecord, StageName
 
 EXPERIMENTS = "experiments"
 _NAME_PUNCTUATION = set(" ._-+,:()")
 _LONGEST_NAME = 120
+_LONGER_THAN_A_LOOK = 0.3  # seconds; whoever asks whether a run is walked holds its lock for a moment
 _VERSIONED = ("ml-run", "torch", "transformers", "datasets", "mlflow", "scikit-learn", "numpy")
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -288,9 +289,22 @@ def _new_folder(root: Path, stem: str) -> Path:
 
 
 def list_experiments(project: Path) -> list[Experiment]:
-    """All experiments that hold a `run.json`, oldest first."""
+    """All experiments whose `run.json` can be read, oldest first; a warning names each that cannot."""
+    return [experiment for experiment in _folders(project) if _is_readable(experiment)]
+
+
+def _folders(project: Path) -> list[Experiment]:
     runs = (project / EXPERIMENTS).glob("exp_*/run.json")
     return [Experiment(run.parent) for run in sorted(runs, key=lambda run: _age_key(run.parent.name))]
+
+
+def _is_readable(experiment: Experiment) -> bool:
+    try:
+        experiment.read_run()
+    except (UsageError, OSError) as error:
+        emit("warning", f"run {experiment.id} is left out: {error}", level=logging.WARNING)
+        return False
+    return True
 
 
 def _age_key(folder_name: str) -> tuple[str, int]:
@@ -301,9 +315,14 @@ def _age_key(folder_name: str) -> tuple[str, int]:
 def find_experiment(project: Path, reference: str) -> Experiment:
     """Find a run by folder name, unique prefix of it, unique run name, or `latest`.
 
+    A run whose `run.json` is damaged can be found by its folder's name only: reading it then says what is wrong.
+
     Raises:
         UsageError: none or several fit; the message lists what there is.
     """
+    for experiment in _folders(project):
+        if experiment.id == reference:
+            return experiment
     experiments = list_experiments(project)
     if not experiments:
         raise UsageError(
@@ -311,8 +330,7 @@ def find_experiment(project: Path, reference: str) -> Experiment:
         )
     if reference == "latest":
         return experiments[-1]
-    matches = [e for e in experiments if e.id == reference]
-    matches = matches or [e for e in experiments if e.id.startswith(reference)]
+    matches = [e for e in experiments if e.id.startswith(reference)]
     matches = matches or [e for e in experiments if e.read_run().name == reference]
     if len(matches) == 1:
         return matches[0]
@@ -328,20 +346,17 @@ def find_experiment(project: Path, reference: str) -> Experiment:
 def locked(experiment: Experiment) -> Iterator[None]:
     """Hold the run's lock within the block.
 
-    A kernel lock (`flock`), so it is gone with the process that held it, however that ended.
-
     Raises:
         UsageError: another process walks this run; names its pid, host and start.
     """
-    with (experiment.folder / ".lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UsageError(
-                f"run {experiment.id} is being walked by {_holder(file.read())}",
-                remedy="wait for it to end, or stop that process first",
-            ) from None
+
+    def refusal(note: str) -> UsageError:
+        return UsageError(
+            f"run {experiment.id} is being walked by {_holder(note)}",
+            remedy="wait for it to end, or stop that process first",
+        )
+
+    with files.locked(_lock(experiment), wait=_LONGER_THAN_A_LOOK, refusal=refusal) as file:
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "start": utc_now()}))
         file.flush()
@@ -350,14 +365,11 @@ def locked(experiment: Experiment) -> Iterator[None]:
 
 def is_locked(experiment: Experiment) -> bool:
     """True while a live process walks this run."""
-    try:
-        with (experiment.folder / ".lock").open("r", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    return files.is_locked(_lock(experiment))
+
+
+def _lock(experiment: Experiment) -> Path:
+    return experiment.folder / ".lock"
 
 
 def _holder(text: str) -> str:
