@@ -1,5 +1,5 @@
 from ml_run.quality.duplicates import find_conflicts, hash_rows
-from ml_run.quality.leaks import drop_leaks, find_leaks
+from ml_run.quality.leaks import drop_leaks, find_leaks, leak_findings
 from ml_run.quality.review import review_queue, safe_cell
 from ml_run.quality.rows import Row
 
@@ -56,3 +56,21 @@ def test_cells_that_would_begin_a_formula_are_neutralised():
         assert safe_cell(f"{start}1") == f"'{start}1"
     for harmless in ("1", "waa = maxay", "'quoted", "", 7):
         assert safe_cell(harmless) == str(harmless)
+
+
+def test_a_row_that_was_given_away_twice_is_counted_once():
+    """A test row with copies in train and in val is one leaked row, so the share never passes all rows."""
+    splits = _splits(train=[("a", "x"), ("b", "x")], val=[("a", "x"), ("b", "x")], test=[("a", "x"), ("b", "x")])
+    [found] = leak_findings(find_leaks(splits), "keep", set(), explicit=True)
+    assert (found.count, found.share) == (4, 1.0)
+    assert found.message == (
+        "2 of 2 val rows (100.0 %) are also in train; 2 of 2 test rows (100.0 %) are also in train; "
+        "2 of 2 test rows (100.0 %) are also in val; all are kept"
+    )
+
+
+def test_what_was_left_out_is_told_by_split():
+    """Rows of a val split that was divided from train are not called rows of train."""
+    splits = _splits(train=[("a", "x"), ("A", "x"), ("c", "x")], val=[("b", "x")], test=[("a", "x"), ("b", "x")])
+    [found] = leak_findings(find_leaks(splits), "drop", {"train", "val"}, explicit=False)
+    assert found.message.endswith("; 2 rows of train and 1 row of val left out")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from ml_run.quality.rows import Rejected, Row, Splits, number_of, sighting
+from ml_run.quality.rows import Rejected, Row, Splits, sighting
 from ml_run.quality.rules import by_share, finding
 from ml_run.results import Finding, Severity
+from ml_run.wording import listed, number_of, percent
 
 LeakMode = Literal["drop", "keep", "error"]
 _SOME = 0.005
@@ -24,7 +25,7 @@ class Leak:
     """The later split, which the rows of `split` give away."""
     rows: list[tuple[Row, Row]]
     """Rows of `split`, each with the first row of `into` that says the same."""
-    leaked: int
+    leaked: list[Row]
     """Rows of `into` that have a copy in `split`."""
     size: int
     """Rows of `into`."""
@@ -32,7 +33,7 @@ class Leak:
     @property
     def share(self) -> float:
         """Share of `into` that is leaked."""
-        return self.leaked / self.size
+        return len(self.leaked) / self.size
 
 
 def find_leaks(splits: Splits) -> list[Leak]:
@@ -47,7 +48,7 @@ def find_leaks(splits: Splits) -> list[Leak]:
         for row in splits[into]:
             first.setdefault(row.hash, row)
         rows = [(row, first[row.hash]) for row in splits[split] if row.hash in common]
-        leaked = sum(row.hash in common for row in splits[into])
+        leaked = [row for row in splits[into] if row.hash in common]
         leaks.append(Leak(split, into, rows, leaked, len(splits[into])))
     return leaks
 
@@ -80,23 +81,32 @@ def leak_findings(leaks: list[Leak], mode: LeakMode, droppable: Container[str], 
     if not leaks:
         return []
     parts = [
-        f"{leak.leaked:,} of {number_of(leak.size, leak.into + ' row')} ({leak.share:.1%}) are also in {leak.split}"
+        f"{len(leak.leaked):,} of {number_of(leak.size, f'{leak.into} row')} ({percent(leak.share)}) "
+        f"are also in {leak.split}"
         for leak in leaks
     ]
-    left_out = {(row.file, row.line) for leak in leaks if leak.split in droppable for row, _ in leak.rows}
-    outcome = f"{number_of(len(left_out), 'row')} of train left out" if left_out else "all are kept"
     seen = (sighting(other) for leak in leaks for _, other in leak.rows)
-    count = sum(leak.leaked for leak in leaks)
+    # A test row may have copies in train and in val: it is one leaked row.
+    leaked = {(leak.into, row.file, row.line) for leak in leaks for row in leak.leaked}
     return [
         finding(
             "leak_exact",
             _severity(leaks, mode, droppable, explicit=explicit),
-            f"{'; '.join(parts)}; {outcome}",
+            f"{'; '.join(parts)}; {_outcome(leaks, droppable)}",
             seen,
-            count=count,
+            count=len(leaked),
             total=sum({leak.into: leak.size for leak in leaks}.values()),
         )
     ]
+
+
+def _outcome(leaks: list[Leak], droppable: Container[str]) -> str:
+    left_out: dict[str, set[int]] = defaultdict(set)
+    for leak in leaks:
+        if leak.split in droppable:
+            left_out[leak.split] |= {row.line for row, _ in leak.rows}
+    rows = [f"{number_of(len(lines), 'row')} of {split}" for split, lines in left_out.items()]
+    return f"{listed(rows)} left out" if rows else "all are kept"
 
 
 def _severity(leaks: list[Leak], mode: LeakMode, droppable: Container[str], *, explicit: bool) -> Severity:
