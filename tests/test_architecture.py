@@ -17,7 +17,20 @@ LAYERS = (
     {"promotion"},
     {"quality", "modeling", "statistics", "reporting", "tracking", "monitoring", "deployments"},
     {"reading", "languages"},
-    {"config", "experiment", "splits", "results", "events", "files", "interruption", "redaction", "errors", "__init__"},
+    {
+        "config",
+        "experiment",
+        "splits",
+        "results",
+        "events",
+        "files",
+        "interruption",
+        "redaction",
+        "errors",
+        "wording",
+        "characters",
+        "__init__",
+    },
 )
 STAGES = {path.stem for path in (SOURCE / "stages").glob("*.py")} - {"__init__"}
 HEAVY = {"torch", "transformers", "datasets", "mlflow", "sklearn", "pandas", "evaluate", "scipy", "numpy", "pyarrow"}

@@ -255,7 +255,7 @@ def test_data_that_is_not_ready_exits_3_before_any_model_is_loaded(project):
     assert result["readiness"] == "not ready"
     assert list(result["stages"]) == ["data"]
     assert result["error"]["found"] == (
-        "the data is not ready: 1 error: 30 of 60 test rows (50.0%) are also in train; 30 rows of train left out"
+        "the data is not ready: 1 error: 30 of 60 test rows (50.0 %) are also in train; 30 rows of train left out"
     )
     assert "✘ data: not ready" in done.err
     assert (only_run(project) / "report.html").is_file()

@@ -5,6 +5,7 @@ All of it comes from the test split; scores on training rows are inflated and wo
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 from ml_run import files
@@ -101,7 +102,7 @@ def build_handoff(
     rows = pq.read_table(experiment.predictions, columns=columns).to_pydict()
     tokenizer = experiment.model / "tokenizer.json"
     n = len(rows["label"])
-    counts = {label: rows["label"].count(label) for label in evaluation.labels}
+    true, predicted = Counter(rows["label"]), Counter(rows["predicted"])
     return Handoff(
         created=utc_now(),
         experiment=experiment.id,
@@ -116,9 +117,9 @@ def build_handoff(
         config_sha256=files.hash_file(experiment.config_file),
         synthetic=data.synthetic,
         n=n,
-        label_prior={label: count / n for label, count in counts.items()},
-        label_counts=counts,
-        predicted_counts={label: rows["predicted"].count(label) for label in evaluation.labels},
+        label_prior={label: true[label] / n for label in evaluation.labels},
+        label_counts={label: true[label] for label in evaluation.labels},
+        predicted_counts={label: predicted[label] for label in evaluation.labels},
         confusion=evaluation.candidate.confusion,
         confidence=distribution(rows["confidence"]),
         characters=distribution(rows["characters"]),

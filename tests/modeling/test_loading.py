@@ -102,7 +102,7 @@ def test_a_folder_without_tokenizer_is_refused(pretrained, tmp_path):
     for path in folder.glob("tokenizer*"):
         path.unlink()
     error = refused(folder)
-    assert error.found == f"the tokenizer of {str(folder)!r} does not know 100% of the pieces of the training texts"
+    assert error.found == f"the tokenizer of {str(folder)!r} does not know 100.0 % of the pieces of the training texts"
     assert error.remedy.startswith("its files are missing from the model, or it was not made for this script")
 
 

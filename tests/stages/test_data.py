@@ -428,7 +428,7 @@ def test_a_copy_of_a_test_row_leaves_train(tmp_path, form, change):
     prepared, experiment = _prepare(tmp_path, rows, form)
     found = _finding(prepared, "leak_exact")
     assert (found.severity, found.count) == ("info", 1)
-    assert found.message == "1 of 300 test rows (0.3%) are also in train; 1 row of train left out"
+    assert found.message == "1 of 300 test rows (0.3 %) are also in train; 1 row of train left out"
     assert (prepared.readiness, prepared.splits["train"].rows, prepared.splits["test"].rows) == ("ready", 119, 300)
     assert prepared.splits["train"].rejected == 1
     [row] = _rejected(experiment)
@@ -470,7 +470,7 @@ def test_val_and_test_stay_whole(tmp_path):
     rows["val"][0] = dict(rows["test"][0])
     prepared, experiment = _prepare(tmp_path, rows)
     found = _finding(prepared, "leak_exact")
-    assert (found.severity, found.message) == ("warning", "1 of 300 test rows (0.3%) are also in val; all are kept")
+    assert (found.severity, found.message) == ("warning", "1 of 300 test rows (0.3 %) are also in val; all are kept")
     assert (prepared.splits["val"].rows, prepared.splits["test"].rows, _rejected(experiment)) == (60, 300, [])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ml_run.languages.folding import normalise
 from ml_run.languages.profiles import Profile, known_profiles, load_profile
 from ml_run.results import LanguageGuess
+from ml_run.wording import percent
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _MOST_TEXTS = 500
@@ -42,6 +43,6 @@ def _evidence(sample: list[list[str]], profile: Profile) -> str | None:
         return None
     shown = ", ".join(word for word, _ in found.most_common(5))
     return (
-        f"{share:.0%} of {words:,} words are function words of {profile.name} ({shown}, …), "
-        f"at least one in {texts:.0%} of the texts looked at"
+        f"{percent(share)} of {words:,} words are function words of {profile.name} ({shown}, …), "
+        f"at least one in {percent(texts)} of the texts looked at"
     )

@@ -11,6 +11,7 @@ from ml_run import files
 from ml_run.config import ModelConfig
 from ml_run.errors import UsageError
 from ml_run.modeling import scratch
+from ml_run.wording import percent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -151,7 +152,7 @@ def _check_tokenizer(base: BaseModel, config: ModelConfig, texts: Sequence[str])
     unknown = _unknown_share(base.tokenizer, texts[:_SAMPLE])
     if unknown > _MOST_UNKNOWN:
         raise UsageError(
-            f"the tokenizer of {config.name!r} does not know {unknown:.0%} of the pieces of the training texts",
+            f"the tokenizer of {config.name!r} does not know {percent(unknown)} of the pieces of the training texts",
             where=_KEY,
             remedy="its files are missing from the model, or it was not made for this script; "
             "scratch:tiny and scratch:small learn a tokenizer from the texts",

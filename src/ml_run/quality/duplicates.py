@@ -8,9 +8,10 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 from ml_run.languages import Profile, normalise
-from ml_run.quality.rows import Row, Splits, every_row, number_of, sighting, total
+from ml_run.quality.rows import Row, Splits, every_row, sighting, total
 from ml_run.quality.rules import by_share, finding
 from ml_run.results import Finding
+from ml_run.wording import number_of, percent
 
 _MANY_COPIES = 0.01
 _MANY_CONFLICTS = 0.01
@@ -32,12 +33,11 @@ def duplicate_findings(splits: Splits) -> list[Finding]:
     worst = 0.0
     parts = []
     for name, rows in splits.items():
-        seen: set[tuple[str, str]] = set()
-        here = [row for row in rows if (row.hash, row.label) in seen or seen.add((row.hash, row.label))]  # type: ignore[func-returns-value]
+        here = _repeated(rows)
         if here:
             copies += here
             worst = max(worst, len(here) / len(rows))
-            parts.append(f"{len(here):,} of {number_of(len(rows), name + ' row')} ({len(here) / len(rows):.1%})")
+            parts.append(f"{len(here):,} of {number_of(len(rows), name + ' row')} ({percent(len(here) / len(rows))})")
     if not copies:
         return []
     severity = by_share(worst, warning=_MANY_COPIES)
@@ -45,6 +45,18 @@ def duplicate_findings(splits: Splits) -> list[Finding]:
     return [
         finding("duplicate_exact", severity, message, map(sighting, copies), count=len(copies), total=total(splits))
     ]
+
+
+def _repeated(rows: list[Row]) -> list[Row]:
+    """The rows that repeat an earlier one with its label."""
+    found: list[Row] = []
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        said = (row.hash, row.label)
+        if said in seen:
+            found.append(row)
+        seen.add(said)
+    return found
 
 
 def find_conflicts(splits: Splits) -> list[list[tuple[str, Row]]]:

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from ml_run.errors import ConfigError, UsageError
 from ml_run.languages import normalise
-from ml_run.quality.rows import Row, Splits, every_row, number_of, sighting, total
+from ml_run.quality.rows import Row, Splits, every_row, sighting, total
 from ml_run.quality.rules import Sighting, finding
 from ml_run.results import Finding
+from ml_run.wording import number_of
 
 FEWEST_ROWS = 10
 """Rows of a class in train and in test below which nothing can be said of it."""

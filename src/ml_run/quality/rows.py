@@ -60,9 +60,3 @@ def per_file(rows: Iterable[Row | Rejected | Sighting]) -> str:
     """Say how many of `rows` stand in which file: `10 in data/train.jsonl, 2 in data/test.jsonl`."""
     counts = Counter(row.file for row in rows)
     return ", ".join(f"{count:,} in {file}" for file, count in counts.items())
-
-
-def number_of(count: int, noun: str) -> str:
-    """`1 row`, `12 rows`."""
-    plural = noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
-    return f"{count:,} {noun if count == 1 else plural}"

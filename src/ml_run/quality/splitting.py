@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
-from ml_run.quality.rows import Row, Splits, number_of
+from ml_run.quality.rows import Row, Splits
 from ml_run.quality.rules import finding
 from ml_run.results import SPLITS, Finding
+from ml_run.wording import number_of
 
 _RANGE = 1 << 64
 

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable
 
-from ml_run.quality.rows import Splits, every_row, number_of, per_file, sighting, total
+from ml_run.characters import INVISIBLE
+from ml_run.quality.rows import Splits, every_row, per_file, sighting, total
 from ml_run.quality.rules import by_share, finding
 from ml_run.results import Finding
+from ml_run.wording import number_of
 
 _MOJIBAKE = re.compile(
     "\ufffd"  # what decoders put where they lost something
@@ -16,16 +18,13 @@ _MOJIBAKE = re.compile(
     "|\u00ef\u00bb\u00bf"  # a byte order mark, read as cp1252
 )
 """UTF-8 read as cp1252 or Latin-1: pairs that hardly occur in any orthography."""
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
-)
 _MANY = 0.01
 
 
 def text_findings(splits: Splits) -> list[Finding]:
     """All findings about characters."""
     mojibake = _finding(splits, "mojibake", _MOJIBAKE.search, "look wrongly decoded", warning=_MANY)
-    invisible = _finding(splits, "invisible_characters", _INVISIBLE.search, "hold invisible characters", warning=1)
+    invisible = _finding(splits, "invisible_characters", INVISIBLE.search, "hold invisible characters", warning=1)
     return mojibake + invisible
 
 

@@ -19,15 +19,15 @@ from ml_run.reporting.document import (
     table,
 )
 from ml_run.reporting.figures import class_balance
-from ml_run.reporting.wording import count, percent, sentence
+from ml_run.results import SPLITS
+from ml_run.wording import number_of, percent, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ml_run.reporting.records import Facts
-    from ml_run.results import Advice, Example, Finding, PreparedData, Severity
+    from ml_run.results import Advice, Example, Finding, PreparedData
 
-_WORST_FIRST: tuple[Severity, ...] = ("error", "warning", "info")
 _EXAMPLES_SHOWN = 5
 _READINESS = {
     "ready": "nothing was found that stands against training and judging a model with it.",
@@ -58,7 +58,7 @@ def _language(prepared: PreparedData) -> Content:
 
 
 def _splits(facts: Facts, prepared: PreparedData) -> list[Content]:
-    names = [name for name in ("train", "val", "test") if name in prepared.splits]
+    names = [name for name in SPLITS if name in prepared.splits]
     splits = [prepared.splits[name] for name in names]
     columns: list[Loose] = ["Split", "From", "Rows kept", "Rows left out", "Words: median", "Words: 95 of 100 below"]
     rows: list[list[Loose]] = [
@@ -76,7 +76,7 @@ def _splits(facts: Facts, prepared: PreparedData) -> list[Content]:
     left_out = sum(split.rejected for split in splits)
     if left_out:
         where = Code(facts.experiment.relative(facts.experiment.rejected))
-        content.append(paragraph(f"{count(left_out, 'row')} left out; each stands with its reason in ", where, "."))
+        content.append(paragraph(f"{number_of(left_out, 'row')} left out; each stands with its reason in ", where, "."))
     if splits and any(split.rows for split in splits):
         content += [class_balance(prepared), _balance(prepared, names)]
     return content
@@ -102,8 +102,7 @@ def _cell(prepared: PreparedData, name: str, label: str) -> str:
 def _findings(facts: Facts, prepared: PreparedData) -> list[Content]:
     if not prepared.findings:
         return [paragraph("No check found anything.")]
-    worst_first = sorted(prepared.findings, key=lambda f: (_WORST_FIRST.index(f.severity), -f.count))
-    return [piece for finding in worst_first for piece in _finding(facts, finding)]
+    return [piece for finding in prepared.findings for piece in _finding(facts, finding)]
 
 
 def _finding(facts: Facts, finding: Finding) -> list[Content]:
@@ -129,7 +128,7 @@ def _examples(facts: Facts, finding: Finding) -> Content:
     columns: list[Loose] = ["Where", *(["Label"] if labelled else []), "Text"]
     rows = [_example(facts, example, labelled=labelled) for example in shown]
     more = ", more in data/report.json" if len(shown) < len(finding.examples) else ""
-    return table(f"{finding.rule}: {count(len(rows), 'example')} of {finding.count:,}{more}", columns, rows)
+    return table(f"{finding.rule}: {number_of(len(rows), 'example')} of {finding.count:,}{more}", columns, rows)
 
 
 def _example(facts: Facts, example: Example, *, labelled: bool) -> list[Loose]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ml_run.characters import visible
 from ml_run.reporting import svg
-from ml_run.reporting.wording import count, listed, percent, score, visible
+from ml_run.wording import listed, number_of, percent, score
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
@@ -170,6 +171,6 @@ def _curve_words(model: TrainedModel) -> str:
         )
         if start is not None and end is not None
     ]
-    went = f"{listed(known)} over {count(len(model.curve), 'evaluation')}; " if known else ""
+    went = f"{listed(known)} over {number_of(len(model.curve), 'evaluation')}; " if known else ""
     best = f"best validation macro-F1 {score(model.best_val_macro_f1)} at epoch {model.best_epoch:g}"
     return f"{went}{best} (dotted line), the model that was kept."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ml_run.characters import visible, visible_lines
 from ml_run.reporting.document import (
     Block,
     Bullets,
@@ -24,7 +25,6 @@ from ml_run.reporting.document import (
     Strong,
     Table,
 )
-from ml_run.reporting.wording import visible, visible_lines
 
 # An underscore between letters is no markup in CommonMark, and an interval such as [0.80, 0.88] no link: they stay
 # readable. A bracket is escaped where it opens; one that closes nothing is harmless.

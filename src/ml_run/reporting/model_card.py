@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from ml_run.characters import visible
 from ml_run.reporting import markdown
 from ml_run.reporting.document import Code, Content, Loose, Section, Strong, User, bullets, paragraph, rich, table
 from ml_run.reporting.score_sections import confused_pairs, quick_scores
-from ml_run.reporting.wording import count, percent, score, sentence, visible
+from ml_run.wording import number_of, percent, score, sentence
 
 if TYPE_CHECKING:
     from ml_run.config import Config
@@ -175,7 +176,7 @@ def _metrics(model: ModelFacts | TrainedModel, evaluation: Evaluation | None, ve
             )
         )
     else:
-        caption = f"On {count(evaluation.n, 'row')} of the test split, used for nothing else"
+        caption = f"On {number_of(evaluation.n, 'row')} of the test split, used for nothing else"
         content.append(table(caption, ["Metric", "Value", "95 % interval"], quick_scores(evaluation), numeric=" nn"))
     return Section("metrics", "Metrics", tuple(content))
 

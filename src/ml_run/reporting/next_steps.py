@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_run.reporting.document import Code, Loose, User, rich
-from ml_run.reporting.wording import count, interval, score, sentence, with_interval
+from ml_run.wording import interval, number_of, score, sentence, with_interval
 
 if TYPE_CHECKING:
     from ml_run.reporting.records import Facts
@@ -28,8 +28,9 @@ def limits(facts: Facts) -> list[Loose]:
     if facts.evaluation and facts.evaluation.candidate_without_leaks:
         clean = facts.evaluation.candidate_without_leaks
         found.append(
-            f"Test rows with a copy in train were kept (data.leaks: keep). On the {count(clean.n, 'row')} without one "
-            f"the macro-F1 is {with_interval(clean.macro_f1)}. Trust that number."
+            "Test rows with a copy in train were kept (data.leaks: keep). On the "
+            f"{number_of(clean.n, 'row')} without one the macro-F1 is "
+            f"{with_interval(clean.macro_f1)}. Trust that number."
         )
     if facts.model:
         found.append(
@@ -49,11 +50,11 @@ def limits(facts: Facts) -> list[Loose]:
 def _test_size(evaluation: Evaluation) -> list[Loose]:
     accuracy = evaluation.candidate.accuracy
     if accuracy.low is None or accuracy.high is None:
-        return [f"The accuracy on {count(evaluation.n, 'test row')} has no interval."]
+        return [f"The accuracy on {number_of(evaluation.n, 'test row')} has no interval."]
     points = 50 * (accuracy.high - accuracy.low)
     small = " That is a small test set: small differences between models mean nothing on it."
     return [
-        f"With {count(evaluation.n, 'test row')} the accuracy is known to about ±{points:.1f} points."
+        f"With {number_of(evaluation.n, 'test row')} the accuracy is known to about ±{points:.1f} points."
         + (small if evaluation.n < _SMALL_TEST else "")
     ]
 
@@ -65,8 +66,9 @@ def _small_classes(facts: Facts, evaluation: Evaluation) -> list[Loose]:
         return []
     pieces: list[Loose] = [f"Little is known of classes with fewer than {least} test rows: "]
     for number, scores in enumerate(small[:_NAMED]):
-        pieces += ["; " if number else "", User(scores.label), f" ({count(scores.support, 'row')}, F1 {_f1(scores)})"]
-    rest = f"; and {count(len(small) - _NAMED, 'class', 'classes')} more" if len(small) > _NAMED else ""
+        rows = number_of(scores.support, "row")
+        pieces += ["; " if number else "", User(scores.label), f" ({rows}, F1 {_f1(scores)})"]
+    rest = f"; and {number_of(len(small) - _NAMED, 'class')} more" if len(small) > _NAMED else ""
     return [rich(*pieces, f"{rest}.")]
 
 
@@ -124,7 +126,7 @@ def _weak_classes(facts: Facts) -> list[Loose]:
     if not known:
         return []
     worst, train = known[0], facts.data.splits.get("train") if facts.data else None
-    has = f", which has {count(train.classes.get(worst.label, 0), 'training row')}" if train else ""
+    has = f", which has {number_of(train.classes.get(worst.label, 0), 'training row')}" if train else ""
     return [
         rich(
             "Label more training rows of ",

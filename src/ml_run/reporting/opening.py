@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_run.reporting.document import Code, Loose, Mark, Opening, Rich, Strong, rich
-from ml_run.reporting.wording import count, interval, percent, score, sentence, signed_with_interval, with_interval
+from ml_run.wording import interval, number_of, percent, score, sentence, signed_with_interval, with_interval
 
 if TYPE_CHECKING:
     from ml_run.reporting.records import Facts
@@ -67,8 +67,8 @@ def _reached(evaluation: Evaluation) -> Rich:
     scores = evaluation.candidate
     right = sum(row[i] for i, row in enumerate(scores.confusion))
     return rich(
-        f"Of {count(evaluation.n, 'test text')} that it had never seen, the model named the right label for {right:,} "
-        f"(accuracy {percent(scores.accuracy.value)}, 95 % interval {_percent_range(scores)}). "
+        f"Of {number_of(evaluation.n, 'test text')} that it had never seen, the model named the right label for "
+        f"{right:,} (accuracy {percent(scores.accuracy.value)}, 95 % interval {_percent_range(scores)}). "
         f"Its macro-F1, in which a rare class counts as much as a common one, is {with_interval(scores.macro_f1)}."
     )
 
@@ -116,7 +116,7 @@ def _in_doubt(verdict: Verdict) -> Rich:
     doubtful = [c for c in verdict.criteria if c.straddles]
     for number, criterion in enumerate(doubtful):
         settle = criterion.rows_to_settle
-        rows = f" (about {count(settle, 'test row')} would settle it)" if settle else ""
+        rows = f" (about {number_of(settle, 'test row')} would settle it)" if settle else ""
         pieces += [", " if number else "", Code(criterion.name), rows]
     return rich(*pieces, ".")
 
@@ -128,8 +128,8 @@ def _against_production(evaluation: Evaluation) -> Rich:
     if comparison is None or comparison.macro_f1_difference.value is None:
         why = comparison.note if comparison and comparison.note else "no difference could be computed"
         return rich(f"It could not be compared with {name}: {why}.")
-    left_out = f", {count(comparison.excluded, 'row')} that production was trained on left out"
-    rows = f"on {count(comparison.n, 'row')} that both scored now{left_out if comparison.excluded else ''}"
+    left_out = f", {number_of(comparison.excluded, 'row')} that production was trained on left out"
+    rows = f"on {number_of(comparison.n, 'row')} that both scored now{left_out if comparison.excluded else ''}"
     return rich(f"Macro-F1 against {name}: {signed_with_interval(comparison.macro_f1_difference)} {rows}.")
 
 
@@ -174,7 +174,7 @@ def _not_ready(facts: Facts) -> Opening:
     errors = [finding for finding in facts.data.findings if finding.severity == "error"]
     points = [rich(Code(f.rule), ": ", sentence(f.message), *_remedy(f.remedy)) for f in errors[:_ERRORS_SHOWN]]
     if len(errors) > _ERRORS_SHOWN:
-        points.append(rich(f"And {count(len(errors) - _ERRORS_SHOWN, 'error')} more, under The data."))
+        points.append(rich(f"And {number_of(len(errors) - _ERRORS_SHOWN, 'error')} more, under The data."))
     headline = "The data cannot carry a verdict, so no model was trained. Mend the errors below, then run it again."
     return Opening(Mark("NOT READY"), headline, tuple(points), facts.shown(facts.run.command))
 
@@ -230,7 +230,7 @@ def summary_line(facts: Facts) -> str:
         scores = facts.evaluation.candidate
         words += (
             f" Macro-F1 {score(scores.macro_f1.value)} {interval(scores.macro_f1)}, "
-            f"accuracy {score(scores.accuracy.value)} on {count(facts.evaluation.n, 'test row')}."
+            f"accuracy {score(scores.accuracy.value)} on {number_of(facts.evaluation.n, 'test row')}."
         )
     synthetic = "SYNTHETIC data. " if facts.synthetic else ""
     return f"{synthetic}{words} ({facts.run.id})"

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_run.reporting.wording import visible, visible_lines
+from ml_run.characters import visible, visible_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ml_run import files
 from ml_run.reporting.registry_file import CATEGORY, Entry, with_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+_PATIENCE_SECONDS = 60.0
 
 
 def publish(reports: Path, run_id: str, date: str, status: str, summary: str, write: Callable[[Path], str]) -> Path:
@@ -28,21 +29,21 @@ def publish(reports: Path, run_id: str, date: str, status: str, summary: str, wr
 
     Returns:
         The copy's path.
+
+    Raises:
+        OSError: it cannot be written, or another run does not give the lock back within a minute.
     """
     folder = reports / CATEGORY
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(reports / ".ml-run.lock"):
+    with files.locked(reports / ".ml-run.lock", wait=_PATIENCE_SECONDS, refusal=_refusal):
         copy = _own_copy(folder, run_id, date) or _free_name(folder, date)
         files.write_text(copy, f"{_mark(run_id)}\n\n{write(folder)}")
         _enter(reports / "_registry.md", Entry(copy.name, date, status, summary))
     return copy
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _refusal(_note: str) -> OSError:
+    return TimeoutError(errno.ETIMEDOUT, f"another run has been writing there for {_PATIENCE_SECONDS:.0f} seconds")
 
 
 def _mark(run_id: str) -> str:

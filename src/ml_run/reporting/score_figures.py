@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ml_run.characters import visible
 from ml_run.reporting import svg
 from ml_run.reporting.figures import MOST_CLASSES
-from ml_run.reporting.wording import count, score, short_estimate, visible, with_interval
+from ml_run.wording import number_of, score, short_estimate, with_interval
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
@@ -57,7 +58,7 @@ def class_scores(classes: Sequence[ClassScores], threshold: float | None) -> Fig
         tracks = [top + row * _ROW + _TRACK for row in range(len(worst_first))]
         parts += svg.threshold(threshold, f"threshold {threshold:g}", 12, tracks)
     parts += svg.axis(bottom, _TICKS)
-    rows = [f"{visible(c.label)} {with_interval(c.f1)} on {count(c.support, 'test row')}" for c in worst_first]
+    rows = [f"{visible(c.label)} {with_interval(c.f1)} on {number_of(c.support, 'test row')}" for c in worst_first]
     title = "F1 of each class with its 95 % interval, worst first"
     return svg.draw("class-f1", title, "; ".join(rows) + ".", bottom + 26, parts)
 

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ml_run.characters import visible
 from ml_run.reporting.document import Code, Content, Loose, Mark, Section, User, bullets, paragraph, rich, table
 from ml_run.reporting.score_figures import MOST_CELLS, class_scores, confusion_matrix, model_comparison
-from ml_run.reporting.wording import (
-    count,
-    interval,
-    percent,
-    score,
-    sentence,
-    signed_with_interval,
-    visible,
-    with_interval,
-)
+from ml_run.results import Estimate
+from ml_run.wording import interval, number_of, percent, score, sentence, signed_with_interval, with_interval
 
 if TYPE_CHECKING:
     from ml_run.config import Config
@@ -25,6 +18,7 @@ if TYPE_CHECKING:
 _PAIRS_SHOWN = 5
 _NAMED_COLUMNS = 8
 _SHORT_NAME = 14
+_SIGNS = {">=": "≥", ">": ">", "<=": "≤"}
 _MODEL_WORDS = {
     "candidate": "the model of this run",
     "production": "the model in production",
@@ -46,7 +40,7 @@ def mistakes(evaluation: Evaluation) -> Section:
         "mistakes",
         "What it gets wrong",
         (
-            paragraph(f"{count(wrong, 'test text')} of {evaluation.n:,} got the wrong label. Most often:"),
+            paragraph(f"{number_of(wrong, 'test text')} of {evaluation.n:,} got the wrong label. Most often:"),
             bullets(confused_pairs(scores, evaluation.labels)),
         ),
     )
@@ -87,13 +81,12 @@ def criteria(verdict: Verdict) -> Section:
 
 def _criterion_row(criterion: CriterionResult) -> list[Loose]:
     settle = criterion.rows_to_settle
-    bounds = "–" if criterion.low is None or criterion.high is None else f"[{criterion.low:.3f}, {criterion.high:.3f}]"
     return [
         Code(criterion.name),
         Mark(criterion.verdict),
         score(criterion.value),
-        bounds,
-        f"{'≥' if criterion.direction == '>=' else '≤'} {criterion.threshold:g}",
+        interval(Estimate(value=criterion.value, low=criterion.low, high=criterion.high)),
+        f"{criterion.direction.replace('>=', '≥').replace('<=', '≤')} {criterion.threshold:g}",
         f"{criterion.n:,}",
         "–" if settle is None else f"{settle:,}",
         sentence(criterion.reason),
@@ -107,7 +100,7 @@ def scores(facts: Facts, evaluation: Evaluation) -> Section:
     """All models side by side, then the candidate class by class."""
     content: list[Content] = [
         paragraph(
-            f"All models were scored on the same {count(evaluation.n, 'row')} of the test split, ",
+            f"All models were scored on the same {number_of(evaluation.n, 'row')} of the test split, ",
             "which was used for nothing else. In brackets: 95 % intervals.",
         ),
         model_comparison(evaluation, thresholds(facts.config)),

@@ -11,8 +11,8 @@ import xml.etree.ElementTree as ET  # builds only, parses nothing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_run.characters import visible
 from ml_run.reporting.document import Figure
-from ml_run.reporting.wording import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,6 +18,7 @@ from ml_run.quality.rows import Rejected, Row, Splits, every_row, total
 from ml_run.reading import Source, read_sources, source_fingerprint
 from ml_run.results import Finding, LanguageGuess, Lengths, PreparedData, SplitSummary
 from ml_run.splits import SplitRows, write_split
+from ml_run.wording import number_of
 
 __all__ = ["prepare_data", "source_fingerprint"]
 
@@ -112,7 +113,7 @@ def _refuse_empty(splits: Splits, sources: dict[str, Source], rejected: list[Rej
         raise NotReadyError("there are no rows", where=where, remedy="check the path in the config")
     _write_rejected(experiment, rejected)
     raise NotReadyError(
-        f"none of its {len(left_out):,} rows can be used; line {left_out[0].line}: {left_out[0].problem}",
+        f"none of its {number_of(len(left_out), 'row')} can be used; line {left_out[0].line}: {left_out[0].problem}",
         where=where,
         remedy=f"{experiment.relative(experiment.rejected)} has every row with its reason",
     )

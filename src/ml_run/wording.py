@@ -1,9 +1,8 @@
-"""How numbers and foreign words are written in reports: one way for all of them."""
+"""How numbers and sentences are written for people: one way on the terminal, in findings, errors and reports."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,39 +11,7 @@ if TYPE_CHECKING:
     from ml_run.results import Estimate
 
 UNDEFINED = "undefined"
-_FAMILIAR = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-# Cc control, Cs lone surrogate, Zl and Zp line breaks.
-_INVISIBLE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
-# What turns the reading direction of the text after it, what nobody sees, and what is no character.
-_HIDDEN = set(
-    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    "\u00ad\u180e\u200b\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff"
-    "\ufffe\uffff"
-)
 _NAME = re.compile(r"\w+[._]\w")
-_SUSPECT = re.compile(r"[^\x20-\x7e]")
-
-
-def visible(text: str) -> str:
-    r"""`text` on one line, with what could act on a terminal, a parser or the reading direction written out.
-
-    Escape sequences, lone surrogates, direction overrides and what nobody sees appear as `\x1b`, `\udc80`, `\u202e`,
-    `\u200b`; joiners and marks that scripts need stay.
-    """
-    return _SUSPECT.sub(lambda match: _write_out(match[0]), text)
-
-
-def _write_out(character: str) -> str:
-    if character in _FAMILIAR:
-        return _FAMILIAR[character]
-    if unicodedata.category(character) in _INVISIBLE_CATEGORIES or character in _HIDDEN:
-        return character.encode("unicode_escape").decode("ascii")
-    return character
-
-
-def visible_lines(text: str) -> str:
-    """`visible`, line by line."""
-    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 def score(value: float | None) -> str:
@@ -89,12 +56,13 @@ def signed_with_interval(estimate: Estimate) -> str:
 
 def percent(share: float | None) -> str:
     """A share as per cent, e.g. `84.2 %`; `undefined` for None."""
-    return UNDEFINED if share is None else f"{100 * share:.1f}\u00a0%"  # no line break before the sign
+    return UNDEFINED if share is None else f"{100 * share:.1f} %"
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """A number with its noun, e.g. `1 row`, `1,021 rows`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def number_of(number: int, noun: str) -> str:
+    """A number with its noun, e.g. `1 row`, `1,021 rows`, `2 classes`."""
+    plural = noun + ("es" if noun.endswith(("s", "x", "ch")) else "s")
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:
