@@ -1,7 +1,7 @@
 """Intervals, paired comparisons and calibration: pure functions, each with its source.
 
 Conventions: labels are ids 0..k-1; a predicted id of k or more means "a label this run does not know" and is never
-correct. Intervals are two-sided 95 % unless `level` says otherwise. Anything undefined is None, never NaN.
+correct. Intervals are two-sided 95 %. Anything undefined is None, never NaN.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ if TYPE_CHECKING:
     Ids = Sequence[int] | NDArray[np.signedinteger]
     Flags = Sequence[bool] | NDArray[np.bool_]
 
-LEVEL = 0.95
+_LEVEL = 0.95
+_Z = NormalDist().inv_cdf(0.5 + _LEVEL / 2)
 RESAMPLES = 10_000
 ECE_BINS = 15
 _BOOTSTRAP_CELLS = 20_000_000  # 160 MB of counts at most at a time
 
 
-def wilson(successes: int, n: int, level: float = LEVEL) -> Estimate:
+def wilson(successes: int, n: int) -> Estimate:
     """Proportion with Wilson's score interval.
 
     Source: E. B. Wilson, JASA 22 (1927). Undefined (all None) for n = 0.
     """
     if n == 0:
         return Estimate(value=None)
-    z2 = _z(level) ** 2
+    z2 = _Z**2
     p = successes / n
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = (z2**0.5 / (1 + z2 / n)) * (p * (1 - p) / n + z2 / (4 * n * n)) ** 0.5
@@ -42,10 +43,6 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> Estimate:
     low = 0.0 if successes == 0 else centre - half
     high = 1.0 if successes == n else centre + half
     return Estimate(value=p, low=low, high=high)
-
-
-def _z(level: float) -> float:
-    return NormalDist().inv_cdf(0.5 + level / 2)
 
 
 def confusion_matrix(true: Ids, predicted: Ids, k: int) -> NDArray[np.int64]:
@@ -75,71 +72,111 @@ def _f1(hits: NDArray[np.int64], support: NDArray[np.int64], predicted: NDArray[
 
 
 def f1_intervals(
-    matrix: NDArray[np.int64], *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+    matrix: NDArray[np.int64], *, seed: int, resamples: int = RESAMPLES
 ) -> tuple[Estimate, Estimate, tuple[Estimate, ...]]:
-    """Macro-F1, weighted F1 and the F1 of each class, with stratified percentile bootstrap intervals.
+    """Macro-F1, weighted F1 and the F1 of each class, with intervals from a stratified, smoothed bootstrap.
 
     Rows are resampled within each true class. All scores depend on the rows only through the confusion matrix, so
-    resampling rows equals drawing each of its rows from a multinomial: exact, and thousands of times faster.
+    resampling rows equals drawing each of its rows from a multinomial: exact, and thousands of times faster. A plain
+    bootstrap repeats ten rows without a mistake for ever and is certain; so the multinomials carry half a mistake and
+    half a hit more than was seen, as Jeffreys' prior has it. The classes' percentile intervals are then put together
+    around the observed scores, which that half mistake does not touch.
 
     Args:
         matrix: counts [k, k + 1] of `confusion_matrix`.
         seed: seed of the resampling.
         resamples: number of bootstrap samples.
-        level: level of the intervals.
 
     Returns:
         Macro-F1 over all k classes, F1 weighted by support, and k estimates; undefined where a class has no rows.
 
-    Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap (1993), chapter 13 (percentile interval).
+    Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap (1993), sections 6.5 (parametric bootstrap)
+    and 13.3 (percentile interval); L. Brown, T. Cai and A. DasGupta, Statistical Science 16 (2001), 101-133 (Jeffreys'
+    prior for a proportion); G. Y. Zou and A. Donner, Statistics in Medicine 27 (2008), 1693-1702 (intervals of a sum
+    from those of its terms).
     """
     import numpy as np
 
     support = matrix.sum(1)
     if support.sum() == 0:
         return Estimate(value=None), Estimate(value=None), (Estimate(value=None),) * len(support)
-    draws = np.concatenate(list(_bootstrap_f1(matrix, seed, resamples)))
+    draws = _bootstrap_f1(support, _smoothed(matrix), seed, resamples)
     point = f1_by_class(matrix)
-    weights = support / support.sum()
-    macro = None if (support == 0).any() else float(point.mean())
+    low, high = _percentiles(point, draws)
+    below, above = point - low, high - point
+    together = _correlation(draws)
     classes = tuple(
-        _percentiles(float(point[c]) if support[c] else None, draws[:, c], level) for c in range(len(support))
+        Estimate(value=point[c], low=low[c], high=high[c]) if support[c] else Estimate(value=None)
+        for c in range(len(support))
     )
-    return (
-        _percentiles(macro, draws.mean(1), level),
-        _percentiles(float(point @ weights), draws @ weights, level),
-        classes,
-    )
+    macro = _weighted_sum(point, below, above, np.full(len(support), 1 / len(support)), together)
+    weighted = _weighted_sum(point, below, above, support / support.sum(), together)
+    return (Estimate(value=None) if (support == 0).any() else macro), weighted, classes
 
 
-def _bootstrap_f1(matrix: NDArray[np.int64], seed: int, resamples: int) -> list[NDArray[np.float64]]:
+def _smoothed(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Shares [k, k + 1] of each class's predictions: half a row more on the right label, half a row on the others."""
+    import numpy as np
+
+    k = len(matrix)
+    counts = matrix.astype(float)
+    counts[:, :k] += np.where(np.eye(k, dtype=bool), 0.5, 0.5 / max(k - 1, 1))
+    shares: NDArray[np.float64] = counts / counts.sum(1, keepdims=True)
+    return shares
+
+
+def _bootstrap_f1(
+    support: NDArray[np.int64], shares: NDArray[np.float64], seed: int, resamples: int
+) -> NDArray[np.float64]:
+    """F1 of each class [resamples, k] when rows of the classes are predicted with `shares` [k, k + 1]."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    k = matrix.shape[0]
-    support = matrix.sum(1)
+    k = len(support)
     chunk = max(1, _BOOTSTRAP_CELLS // (k + 1))
     blocks = []
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
-        hits = np.zeros((size, k), np.int64)
-        predicted = np.zeros((size, k), np.int64)
+        hits, predicted = np.zeros((2, size, k), np.int64)
         for c in np.flatnonzero(support):
-            drawn = rng.multinomial(support[c], matrix[c] / support[c], size=size)
+            drawn = rng.multinomial(support[c], shares[c], size=size)
             hits[:, c] = drawn[:, c]
             predicted += drawn[:, :k]
         blocks.append(_f1(hits, np.broadcast_to(support, (size, k)), predicted))
-    return blocks
+    return np.concatenate(blocks)
 
 
-def _percentiles(value: float | None, draws: NDArray[np.float64], level: float) -> Estimate:
+def _percentiles(
+    value: NDArray[np.float64], draws: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of the percentile intervals of `draws` [resamples, ...], each stretched to hold its observed value."""
     import numpy as np
 
-    if value is None:
-        return Estimate(value=None)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    # With few rows the bootstrap distribution of a perfect score is a point; the interval always holds the value.
-    return Estimate(value=value, low=min(float(low), value), high=max(float(high), value))
+    low, high = np.quantile(draws, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
+    return np.minimum(low, value), np.maximum(high, value)
+
+
+def _correlation(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Correlation [k, k] of the columns of `draws` [resamples, k]; a column that never changes goes with no other."""
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        together = np.nan_to_num(np.atleast_2d(np.corrcoef(draws, rowvar=False)))
+    np.fill_diagonal(together, 1.0)
+    return together
+
+
+def _weighted_sum(
+    point: NDArray[np.float64],
+    below: NDArray[np.float64],
+    above: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    together: NDArray[np.float64],
+) -> Estimate:
+    """Sum of the weighted scores; how far their intervals reach adds up as standard deviations do."""
+    value = float(point @ weights)
+    down, up = (max(float((reach * weights) @ together @ (reach * weights)), 0.0) ** 0.5 for reach in (below, above))
+    return Estimate(value=value, low=max(value - down, 0.0), high=max(min(value + up, 1.0), value))
 
 
 def macro_f1_difference(
@@ -150,12 +187,11 @@ def macro_f1_difference(
     *,
     seed: int,
     resamples: int = RESAMPLES,
-    level: float = LEVEL,
 ) -> Estimate:
     """Macro-F1 of `new` minus macro-F1 of `old` on the same rows, with a paired stratified bootstrap interval.
 
     Rows are resampled jointly within each true class: a multinomial over the observed (new, old) pairs of the class.
-    Classes without rows are left out of both means. Undefined without rows.
+    Undefined where any of the k classes has no rows: a mean over the others would be another score.
 
     Source: T. Berg-Kirkpatrick, D. Burkett and D. Klein, An Empirical Investigation of Statistical Significance in
     NLP, EMNLP 2012 (paired bootstrap).
@@ -163,28 +199,29 @@ def macro_f1_difference(
     import numpy as np
 
     y, a, b = (np.asarray(ids, int) for ids in (true, new, old))
-    present = np.unique(y)
-    if len(y) == 0:
+    support = np.bincount(y, minlength=k)
+    if (support == 0).any():
         return Estimate(value=None)
     per_class = [f1_by_class(confusion_matrix(y, ids, k)) for ids in (a, b)]
-    value = float((per_class[0] - per_class[1])[present].mean())
     rng = np.random.default_rng(seed)
     hits, predicted = np.zeros((2, resamples, k), np.int64), np.zeros((2, resamples, k), np.int64)
-    for c in present:
+    for c in range(k):
         pairs, counts = np.unique(
             np.stack([np.minimum(a[y == c], k), np.minimum(b[y == c], k)]), axis=1, return_counts=True
         )
-        drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=resamples)
+        drawn = rng.multinomial(support[c], counts / support[c], size=resamples)
         for model in (0, 1):
             of_label = drawn @ (pairs[model][:, None] == np.arange(k)).astype(np.int64)
             predicted[model] += of_label
             hits[model][:, c] = of_label[:, c]
-    support = np.broadcast_to(np.bincount(y, minlength=k), (resamples, k))
-    scores = [_f1(hits[m], support, predicted[m])[:, present].mean(1) for m in (0, 1)]
-    return _percentiles(value, scores[0] - scores[1], level)
+    rows = np.broadcast_to(support, (resamples, k))
+    draws = _f1(hits[0], rows, predicted[0]).mean(1) - _f1(hits[1], rows, predicted[1]).mean(1)
+    value = (per_class[0] - per_class[1]).mean()
+    low, high = _percentiles(value, draws)
+    return Estimate(value=float(value), low=float(low), high=float(high))
 
 
-def accuracy_difference(new_right: Flags, old_right: Flags, level: float = LEVEL) -> Estimate:
+def accuracy_difference(new_right: Flags, old_right: Flags) -> Estimate:
     """Accuracy of `new` minus accuracy of `old` on the same rows, with Newcombe's interval for paired proportions.
 
     Source: R. G. Newcombe, Statistics in Medicine 17 (1998), 2635-2650, method 10. Undefined without rows.
@@ -197,20 +234,28 @@ def accuracy_difference(new_right: Flags, old_right: Flags, level: float = LEVEL
         return Estimate(value=None)
     both, neither = int((a_right & b_right).sum()), int((~a_right & ~b_right).sum())
     only_new, only_old = int((a_right & ~b_right).sum()), int((~a_right & b_right).sum())
-    first, second = wilson(both + only_new, n, level), wilson(both + only_old, n, level)
     phi = _newcombe_phi(both, only_new, only_old, neither)
     difference = (only_new - only_old) / n
-    below = _newcombe_reach(first.value, first.low, second.value, second.high, phi)
-    above = _newcombe_reach(first.value, first.high, second.value, second.low, phi)
-    return Estimate(value=difference, low=difference - below, high=difference + above)
+    new_below, new_above = _reaches(both + only_new, n)
+    old_below, old_above = _reaches(both + only_old, n)
+    return Estimate(
+        value=difference,
+        low=difference - _newcombe_reach(new_below, old_above, phi),
+        high=difference + _newcombe_reach(new_above, old_below, phi),
+    )
 
 
-def _newcombe_reach(
-    first: float | None, first_end: float | None, second: float | None, second_end: float | None, phi: float
-) -> float:
-    assert None not in (first, first_end, second, second_end), "defined for n > 0"
-    a, b = abs(first - first_end), abs(second - second_end)  # type: ignore[operator]
-    return float((a**2 - 2 * phi * a * b + b**2) ** 0.5)
+def _reaches(successes: int, n: int) -> tuple[float, float]:
+    """How far Wilson's interval reaches below and above the proportion, n > 0."""
+    estimate = wilson(successes, n)
+    assert estimate.value is not None
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return estimate.value - estimate.low, estimate.high - estimate.value
+
+
+def _newcombe_reach(new: float, old: float, phi: float) -> float:
+    return float((new**2 - 2 * phi * new * old + old**2) ** 0.5)
 
 
 def _newcombe_phi(both: int, only_new: int, only_old: int, neither: int) -> float:
@@ -250,14 +295,14 @@ def expected_calibration_error(confidence: NDArray[np.float64], right: Flags, bi
     return float(np.abs(gaps).sum() / len(values))
 
 
-def rows_to_settle_proportion(value: float, threshold: float, level: float = LEVEL) -> int | None:
+def rows_to_settle_proportion(value: float, threshold: float) -> int | None:
     """Smallest n at which Wilson's interval around `value` no longer holds `threshold`; None when they are equal.
 
     The interval holds t exactly when the score test does not reject t: (value - t)^2 n <= z^2 t (1 - t).
     """
     if value == threshold:
         return None
-    return int(_z(level) ** 2 * threshold * (1 - threshold) / (value - threshold) ** 2) + 1
+    return int(_Z**2 * threshold * (1 - threshold) / (value - threshold) ** 2) + 1
 
 
 def rows_to_settle_scaled(estimate: Estimate, threshold: float, n: int) -> int | None:

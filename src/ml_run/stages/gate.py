@@ -152,7 +152,8 @@ def _comparison_criteria(evaluation: Evaluation, gate: GateConfig) -> list[_Crit
 def _difference(name: str, threshold: float, comparison: Comparison | None, direction: Direction = ">=") -> _Criterion:
     if comparison is None:
         unscored = "the production model could not be scored on these rows"
-        return _Criterion(name, "macro_f1_difference", threshold, Estimate(value=None), 0, direction, undecided=unscored)
+        nothing = Estimate(value=None)
+        return _Criterion(name, "macro_f1_difference", threshold, nothing, 0, direction, undecided=unscored)
     return _Criterion(
         name=name,
         metric=f"macro_f1_difference[{comparison.against}]",
@@ -233,9 +234,8 @@ def _reason(criterion: _Criterion, verdict: VerdictWord, straddles: bool) -> str
         return f"{sentence}, and so does its whole 95 % interval {interval}"
     if verdict == "INCONCLUSIVE":
         return f"{what}, but its 95 % interval {interval} holds the threshold {threshold:g}"
-    return (
-        f"{sentence} on the value alone: its 95 % interval {interval} holds the threshold, another test set could differ"
-    )
+    doubt = f"its 95 % interval {interval} holds the threshold, another test set could differ"
+    return f"{sentence} on the value alone: {doubt}"
 
 
 def _rows_to_settle(criterion: _Criterion) -> int | None:
