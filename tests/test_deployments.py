@@ -1,3 +1,4 @@
+import re
 import threading
 import time
 
@@ -6,6 +7,8 @@ import pytest
 from ml_run import deployments, files
 from ml_run.deployments import Change
 from ml_run.errors import StoreError
+from ml_run.experiment import Experiment
+from ml_run.experiment import locked as experiment_locked
 
 
 def sealed(folder, content="weights"):
@@ -63,6 +66,55 @@ def test_a_served_version_is_never_replaced_by_another_model(tmp_path):
     with pytest.raises(StoreError, match="version 1 is being served and is another model"):
         deployments.adopt(tmp_path, staging, "1")
     assert (deployments.version_folder(tmp_path, "1") / "model.safetensors").read_text() == "weights"
+
+
+def test_a_damaged_copy_of_the_served_model_is_mended(tmp_path):
+    """What is served lost a byte: the same model is put in its place, and the pointer leads to a whole copy."""
+    folder = deployments.adopt(tmp_path, deployments.export(tmp_path, "exp_1", sealed(tmp_path / "a")), "1")
+    deployments.switch(tmp_path, "1")
+    (folder / "model.safetensors").write_text("weight")
+    assert deployments.adopt(tmp_path, deployments.export(tmp_path, "exp_1", tmp_path / "a"), "1") == folder
+    assert files.manifest_fault(deployments.root(tmp_path) / "current") is None
+    assert names(tmp_path) == {"1", "current"}
+
+
+@pytest.mark.parametrize("damage", ["{", None])
+def test_a_damaged_copy_is_not_called_another_model(tmp_path, damage):
+    """A served folder that cannot say what it is, is said to be damaged, and is left as it is."""
+    folder = deployments.adopt(tmp_path, deployments.export(tmp_path, "exp_1", sealed(tmp_path / "a")), "1")
+    deployments.switch(tmp_path, "1")
+    (folder / "manifest.json").unlink()
+    if damage:
+        (folder / "manifest.json").write_text(damage)
+    staging = deployments.export(tmp_path, "exp_1", tmp_path / "a")
+    said = r"^version 1 is being served and its copy is damaged: manifest.json is (missing|not readable)$"
+    with pytest.raises(StoreError) as caught:
+        deployments.adopt(tmp_path, staging, "1")
+    assert re.search(said, caught.value.found)
+    assert (folder / "model.safetensors").read_text() == "weights"
+
+
+def test_what_killed_deployments_left_is_cleared_under_the_lock(tmp_path):
+    """Half-written copies, and staged ones whose run nobody walks, go; those of a live run and versions stay."""
+    model = sealed(tmp_path / "model")
+    deployments.adopt(tmp_path, deployments.export(tmp_path, "exp_0", model), "1")
+    dead, live = (tmp_path / "experiments" / name for name in ("exp_1", "exp_2"))
+    for run in (dead, live):
+        run.mkdir()
+        deployments.export(tmp_path, run.name, model)
+    (deployments.root(tmp_path) / "..staged-exp_1.12345678.tmp/sub").mkdir(parents=True)
+    (deployments.root(tmp_path) / "1").rename(deployments.root(tmp_path) / ".1.12345678.old")
+    with experiment_locked(Experiment(live)):
+        with files.atomic_folder(deployments.root(tmp_path) / "7") as being_written, deployments.locked(tmp_path):
+            found = names(tmp_path)
+        assert found == {".lock", "1", ".staged-exp_2", being_written.name}
+    with deployments.locked(tmp_path):
+        assert names(tmp_path) == {".lock", "1", "7"}
+    assert files.manifest_fault(deployments.root(tmp_path) / "1") is None
+
+
+def names(project):
+    return {path.name for path in deployments.root(project).iterdir()}
 
 
 @pytest.mark.parametrize("version", ["../../etc", "1/2", "", "-1", "²", "latest"])

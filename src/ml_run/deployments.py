@@ -11,11 +11,9 @@ experiments/deployments/
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -24,7 +22,7 @@ from pydantic import ValidationError
 
 from ml_run import files
 from ml_run.errors import StoreError
-from ml_run.experiment import EXPERIMENTS
+from ml_run.experiment import EXPERIMENTS, Experiment, is_locked
 from ml_run.results import Record
 
 if TYPE_CHECKING:
@@ -35,8 +33,8 @@ _CURRENT = "current"
 _INTENT = "intent.json"
 _HISTORY = "history.jsonl"
 _LOCK = ".lock"
+_STAGED = ".staged-"
 _PATIENCE_SECONDS = 60.0
-_SECONDS_BETWEEN_TRIES = 0.1
 
 
 @dataclass(frozen=True)
@@ -96,22 +94,27 @@ def switch(project: Path, version: str) -> None:
 
 @contextmanager
 def locked(project: Path) -> Iterator[None]:
-    """Hold the deploy lock: one promotion at a time. Waits up to a minute, then raises StoreError."""
+    """Hold the deploy lock: one promotion at a time. Waits up to a minute, then raises StoreError.
+
+    What killed processes left in the folder is cleared away first.
+    """
     root(project).mkdir(parents=True, exist_ok=True)
     path = root(project) / _LOCK
-    give_up = time.monotonic() + _PATIENCE_SECONDS
-    with path.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > give_up:
-                    raise StoreError(
-                        "another deployment is still going on", where=str(path), remedy="wait for it, then try again"
-                    ) from None
-                time.sleep(_SECONDS_BETWEEN_TRIES)
+
+    def refusal(_note: str) -> StoreError:
+        return StoreError("another deployment is still going on", where=str(path), remedy="wait for it, then try again")
+
+    with files.locked(path, wait=_PATIENCE_SECONDS, refusal=refusal):
+        _sweep(project)
         yield
+
+
+def _sweep(project: Path) -> None:
+    files.sweep(root(project))
+    for staged in root(project).glob(f"{_STAGED}*"):
+        run = Experiment(root(project).parent / staged.name.removeprefix(_STAGED))
+        if not is_locked(run):  # nobody is left to verify and adopt it
+            shutil.rmtree(staged, ignore_errors=True)
 
 
 # --- the copies -------------------------------------------------------------------------------------------------------
@@ -130,34 +133,49 @@ def export(project: Path, experiment_id: str, model: Path) -> Path:
             f"the trained model was changed: {fault}", where=str(model), remedy="train it again in a new run"
         )
     staging = _staging(project, experiment_id)
-    for leftover in staging.parent.glob(f".{staging.name}.*"):
-        shutil.rmtree(leftover)
     with files.atomic_folder(staging) as temporary:
         shutil.copytree(model, temporary, dirs_exist_ok=True, copy_function=shutil.copyfile)
     return staging
 
 
 def adopt(project: Path, staging: Path, version: str) -> Path:
-    """Move a staged copy to the place of its version; a whole copy that is there already is kept.
+    """Move a staged copy to the place of its version.
+
+    A whole copy that is there already is kept, a damaged copy of the same model is replaced.
 
     Raises:
-        StoreError: the place holds another model that is being served, so versions were numbered anew.
+        StoreError: the place holds another model, or what is left of one, and that is being served.
     """
     target = version_folder(project, version)
     if target.exists():
-        if not files.manifest_fault(target) and files.folder_digest(target) == files.folder_digest(staging):
+        fault = files.manifest_fault(target)
+        same = _digest(target) == files.folder_digest(staging)
+        if same and not fault:
             shutil.rmtree(staging)
             return target
-        if current_version(project) == version:
-            raise StoreError(
-                f"version {version} is being served and is another model: the registry numbers its versions anew",
-                where=str(target),
-                remedy="point tracking.uri at the registry used before, or move experiments/deployments away",
-            )
-        shutil.rmtree(target)
-    staging.rename(target)
-    files.sync(target.parent)
+        if not same and current_version(project) == version:
+            raise _served(target, fault)
+    files.replace_folder(staging, target)
     return target
+
+
+def _digest(folder: Path) -> str | None:
+    """What the manifest says the folder is, whether or not that is still true; None without a manifest."""
+    return files.folder_digest(folder) if (folder / files.MANIFEST).is_file() else None
+
+
+def _served(target: Path, fault: str | None) -> StoreError:
+    if fault:
+        return StoreError(
+            f"version {target.name} is being served and its copy is damaged: {fault}",
+            where=str(target),
+            remedy="move this folder away; a copy of what is registered takes its place in the next run",
+        )
+    return StoreError(
+        f"version {target.name} is being served and is another model: the registry numbers its versions anew",
+        where=str(target),
+        remedy="point tracking.uri at the registry used before, or move experiments/deployments away",
+    )
 
 
 def discard_staging(project: Path, experiment_id: str) -> None:
@@ -166,7 +184,7 @@ def discard_staging(project: Path, experiment_id: str) -> None:
 
 
 def _staging(project: Path, experiment_id: str) -> Path:
-    return root(project) / f".staged-{experiment_id}"
+    return root(project) / f"{_STAGED}{experiment_id}"
 
 
 # --- intent and history -----------------------------------------------------------------------------------------------
