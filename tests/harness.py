@@ -101,7 +101,7 @@ def ml_run(*args, cwd: Path, env: dict[str, str] | None = None, timeout: float =
 def cold_ml_run(*args, cwd: Path, env: dict[str, str] | None = None, timeout: float = 180) -> Done:
     """Run `ml-run ARGS` in a fresh interpreter: for tests about imports, start-up and real environments."""
     environment = {k: v for k, v in os.environ.items() if k not in REMOVED} | QUIET | (env or {})
-    command = [sys.executable, "-c", "from ml_run.cli import main; main()", *map(str, args)]
+    command = [sys.executable, "-m", "ml_run", *map(str, args)]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, timeout=timeout, check=False)
     return Done(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
@@ -123,7 +123,7 @@ def _child(args, cwd, env, out, err):
     sys.argv = ["ml-run", *args]
     if trace := os.environ.get("TRACE_CRASH_POINTS"):
         _trace_crash_points(trace)
-    from ml_run.cli import main
+    from ml_run.__main__ import main
 
     try:
         main()

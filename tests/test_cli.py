@@ -9,6 +9,7 @@ import yaml
 
 from conftest import LABELS, make_rows, write_jsonl, write_project
 from harness import cold_ml_run, ml_run
+from ml_run.results import STAGES
 from test_experiment import HOSTILE
 
 HEAVY = {"torch", "transformers", "datasets", "mlflow", "sklearn", "pandas", "numpy", "pyarrow", "evaluate", "scipy"}
@@ -36,7 +37,7 @@ def test_r51_light_commands_import_nothing_heavy(tmp_path, arguments):
     program = (
         "import sys, atexit; sys.argv = ['ml-run', *sys.argv[1:]]\n"
         "atexit.register(lambda: print('\\nMODULES', *sorted(m for m in sys.modules if '.' not in m)))\n"
-        "from ml_run.cli import main; main()"
+        "from ml_run.__main__ import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=tmp_path, capture_output=True, text=True)
     modules = set(done.stdout.split("MODULES ")[1].split())
@@ -87,6 +88,52 @@ def test_an_option_before_a_command_is_explained(project):
     done = ml_run("--json", "list", cwd=project)
     assert done.code == 2
     assert "write the command first: ml-run list --json" in done.err
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_can_be_the_value_of_until(project, stage):
+    """`ml-run --until deploy` is an option with its value, not the command deploy."""
+    done = ml_run("--until", stage, "--dry-run", "--quiet", "--json", cwd=project)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["data"] == "ready with warnings"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--bogus"], ["a", "b"], ["doctor"], ["deploy"], ["../x"], ["--resume", "nothing"]]
+)
+def test_json_is_one_object_however_the_command_ends(project, arguments):
+    """With --json a usage error, too, is one object on stdout with its exit code, and a line on stderr."""
+    done = ml_run(*arguments, "--json", cwd=project)
+    told = json.loads(done.out)
+    assert (done.code, told["exit_code"], told["status"]) == (2, 2, "failed")
+    assert done.err.startswith("✘ ")
+    assert told["errors"][0]["found"] in done.err
+
+
+def test_show_as_json_stays_short_with_many_runs_and_criteria(tmp_path):
+    """list, show and result stay under 10,000 characters with 40 classes judged one by one and 40 runs."""
+    labels = [f"label number {n:02d} with a long name" for n in range(40)]
+    write_project(
+        tmp_path, model={"num_labels": 40}, training={"epochs": 1}, gate={"min_class_f1": 0.5, "min_class_recall": 0.5}
+    )
+    for seed, split in enumerate(("train", "val", "test")):
+        write_jsonl(tmp_path / f"data/{split}.jsonl", many_classes(labels, seed))
+    done = ml_run("--json", "--until", "gate", cwd=tmp_path)
+    assert done.code in {4, 5}, done.err
+    assert len(done.out) < 10_000
+    assert len(ml_run("show", "--json", cwd=tmp_path).out) < 10_000
+    folder = only_run(tmp_path)
+    for number in range(2, 41):
+        copy = folder.with_name(f"{folder.name}_{number}")
+        copy.mkdir()
+        (copy / "run.json").write_text((folder / "run.json").read_text().replace(folder.name, copy.name))
+    listed = ml_run("list", "--json", cwd=tmp_path).out
+    assert len(listed) < 10_000
+    assert json.loads(listed)["omitted"] == 10
+
+
+def many_classes(labels, seed):
+    return [{"text": f"{label} guri {seed} {n}", "label": label} for label in labels for n in range(12)]
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(project):
@@ -193,7 +240,7 @@ def _model_loads_with_plain_transformers(folder):
 
 
 def _history_commands(project, run_id):
-    assert json.loads(ml_run("list", "--json", cwd=project).out)[0]["verdict"] == "PASS"
+    assert json.loads(ml_run("list", "--json", cwd=project).out)["runs"][0]["verdict"] == "PASS"
     assert run_id in ml_run("list", cwd=project).out
     shown = json.loads(ml_run("show", "--json", cwd=project).out)
     assert shown["run"]["id"] == shown["result"]["id"] == run_id
@@ -215,6 +262,7 @@ def test_a_run_that_fails_the_gate_exits_5_and_leaves_production_untouched(tmp_p
     assert refused.code == 2
     assert "FAIL" in refused.err
     assert "--override" in refused.err
+    assert not (tmp_path / "experiments/deployments/current").exists()
     assert ml_run("--resume", result["id"], "--exit-zero", "--quiet", cwd=tmp_path).code == 0
 
 
@@ -280,6 +328,21 @@ def test_until_stops_and_resume_goes_on(project):
     assert json.loads(then.out)["verdict"] == "PASS"
     assert "data: done before" in then.err
     assert len(run_folders(project)) == 1
+
+
+def test_a_run_judged_but_not_deployed_is_deployed_by_hand(project):
+    """Deploy after --until gate: production moves, and record, report and result say so."""
+    assert ml_run("--until", "gate", cwd=project).code == 0
+    done = ml_run("deploy", "latest", "--json", cwd=project)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["action"] == "deployed"
+    folder = only_run(project)
+    assert json.loads((folder / "deployment.json").read_text())["deployment"]["version"] == "1"
+    assert json.loads((folder / "result.json").read_text())["deployment"]["action"] == "deployed"
+    assert "deployed as version 1" in (folder / "report.md").read_text()
+    back = ml_run("rollback", cwd=project)
+    assert back.code == 2
+    assert "previous" in back.err
 
 
 def test_quiet_keeps_stderr_empty_and_the_result_on_stdout(project):
@@ -370,8 +433,9 @@ def test_a_bug_exits_1_and_names_its_log(project):
 
 def test_output_into_a_closed_pipe_ends_quietly(project):
     """`ml-run list | head` leaves no trace of a broken pipe."""
-    command = f"{sys.executable} -c 'from ml_run.cli import main; main()' --help | true"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=project, capture_output=True, text=True)
+    command = f"set -o pipefail; {sys.executable} -m ml_run --until data --json | true"
+    done = subprocess.run(["bash", "-c", command], cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
 

@@ -51,7 +51,7 @@ def killed_and_resumed(folder, point):
     assert killed.code == -signal.SIGKILL
     if not list((folder / "experiments").glob("exp_*/config.yaml")):
         return ml_run(cwd=folder)  # killed before there was a run to go on with
-    (listed,) = json.loads(ml_run("list", "--json", cwd=folder).out)
+    (listed,) = json.loads(ml_run("list", "--json", cwd=folder).out)["runs"]
     assert listed["status"] in {"killed", "finished"}
     return ml_run("--resume", listed["id"], cwd=folder)
 
@@ -94,7 +94,7 @@ def test_r2_a_run_killed_at_random_times_is_always_readable(tmp_path, undisturbe
         command = Command(["--resume", run_id], tmp_path)
         time.sleep(chance.uniform(0.1, 8))
         command.kill()
-        (listed,) = json.loads(ml_run("list", "--json", cwd=tmp_path).out)
+        (listed,) = json.loads(ml_run("list", "--json", cwd=tmp_path).out)["runs"]
         assert listed["id"] == run_id
     assert ml_run("--resume", run_id, cwd=tmp_path).code == 0
     assert outcome(tmp_path) == undisturbed[0]
@@ -229,3 +229,18 @@ def test_corrections_in_the_review_queue_are_kept_on_resume(tmp_path):
     done = ml_run("--resume", "--until", "data", cwd=tmp_path)
     assert "data: done before" in done.err
     assert "mine,1,train" in queue.read_text()
+
+
+def test_a_run_stopped_after_it_deployed_is_not_judged_against_itself(tmp_path):
+    """When production is this run's own model, a resume keeps the verdict that led there."""
+    write_project(tmp_path, gate={"min_improvement": 0.01})
+    assert ml_run(cwd=tmp_path).code == 0
+    run_file = only_run(tmp_path) / "run.json"
+    run = json.loads(run_file.read_text())
+    run["status"] = run["stages"]["deploy"]["status"] = "interrupted"
+    del run["stages"]["registry"]
+    run_file.write_text(json.dumps(run))
+    done = ml_run("--resume", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["deployment"]["version"] == "1"
+    assert "evaluate: done before" in done.err

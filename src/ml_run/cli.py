@@ -30,12 +30,15 @@ from ml_run.experiment import (
     locked,
     read_record,
 )
-from ml_run.interruption import Interruption
 from ml_run.results import STAGES, Deployment, Registration, StageName
 
 CONFIG = Path("ml_config.yaml")
+NEWEST_LISTED = 30
+"""Runs that `list --json` shows: its object stays under 10,000 characters, as agents' tools need it."""
 UNFINISHED = "unfinished"
 """Stands for `--resume` without an ID: the newest run that has not finished."""
+FLAGS = {"--json", "--quiet", "--exit-zero", "--dry-run"}
+"""Options without a value: a command may be looked for behind them."""
 NOT_YET = {"init", "doctor", "check-data", "compare", "predict", "serve", "monitor", "evaluate"}
 """Commands that later versions bring; as a first word they are not taken for a run's name."""
 
@@ -44,12 +47,12 @@ class _RunByDefault(TyperGroup):
     """Takes a first word that is no command for the name of a run."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = next((word for word in args if word not in FLAGS), None)
+        if args and args[0] in FLAGS and first in self.commands:
+            ctx.fail(f"write the command first: ml-run {first} {shlex.join(a for a in args if a != first)}")
+        if first in NOT_YET:
+            ctx.fail(f"{first} is not in this version; for a run of that name: ml-run run {first}")
         if not args or (args[0] not in self.commands and args[0] not in {"--help", "--version"}):
-            if args and args[0] in NOT_YET:
-                ctx.fail(f"{args[0]} is not in this version; for a run of that name: ml-run run {args[0]}")
-            misplaced = next((a for a in args if a in self.commands), None)
-            if args and args[0].startswith("--") and misplaced:
-                ctx.fail(f"write the command first: ml-run {misplaced} {shlex.join(a for a in args if a != misplaced)}")
             args = ["run", *args]
         return super().parse_args(ctx, _resume_with_value(args))
 
@@ -121,6 +124,8 @@ def run_cli(
     stage = _check_stage(until)
     if name is not None:
         check_name(name)
+    if resume is not None and (dry_run or (name is not None and resume != UNFINISHED)):
+        raise UsageError("--resume ID goes with neither NAME nor --dry-run", remedy="leave the other out")
     if dry_run:
         _dry_run(config, overrides, as_json=as_json, quiet=quiet)
         return
@@ -164,10 +169,11 @@ def _walk(
         result, error = runs.walk(experiment, loaded, until, exit_zero=exit_zero)
     if error is not None:
         console.print_error(error, loaded.secrets)
-    if as_json:
-        console.print_json(result)
-    else:
-        console.print_result(result)
+    with _code_for_gone_reader(result.exit_code):
+        if as_json:
+            console.print_json(result)
+        else:
+            console.print_result(result)
     raise typer.Exit(result.exit_code)
 
 
@@ -228,7 +234,8 @@ def list_cli(as_json: JsonOption = False) -> None:
     """Past runs, newest last."""
     found = [runs.summary(experiment) for experiment in list_experiments(Path.cwd())]
     if as_json:
-        console.print_json(found)
+        shown = found[-NEWEST_LISTED:]
+        console.print_json({"runs": shown, "omitted": len(found) - len(shown)})
     elif found:
         console.print_runs(found)
     else:
@@ -242,8 +249,7 @@ def show_cli(run_id: IdArgument = "latest", as_json: JsonOption = False) -> None
     run = experiment.read_run()
     result = runs.read_result(experiment)
     if as_json:
-        state = run.model_dump(mode="json") | {"status": runs.true_status(experiment)}
-        console.print_json({"run": state, "result": result.model_dump(mode="json") if result else None})
+        console.print_json(runs.told(experiment))
         return
     console.print_run(run)
     if result is not None:
@@ -308,7 +314,7 @@ def sync_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """
     sent = [_resend(experiment, quiet=quiet) for experiment in list_experiments(Path.cwd()) if _pending(experiment)]
     if as_json:
-        console.print_json(sent)
+        console.print_json({"sent": sent})
     else:
         console.print_text(
             "\n".join(f"{run['id']}: {run['status']} {run['reason']}".rstrip() for run in sent) or "nothing to send"
@@ -343,23 +349,34 @@ def _boundary() -> Iterator[None]:
     except MlRunError as error:
         _tell(error)
         sys.exit(error.exit_code)
-    except (Interrupted, KeyboardInterrupt) as error:
-        console.print_note("stopped")
-        sys.exit(error.exit_code if isinstance(error, Interrupted) else ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of stdout has gone, e.g. `| head`; without this Python complains once more as it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.OK)
+    except Interrupted as stopped:
+        _tell(MlRunError("stopped by a signal", remedy="nothing was begun"), stopped.exit_code)
+        sys.exit(stopped.exit_code)
+    except typer.TyperException as error:  # a wrong word or option
+        _tell(UsageError(error.format_message(), remedy="ml-run --help shows commands and options"))
+        sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 -- the error boundary
         remedy = f"this is a bug in ml-run: please report it with the log {_write_trace(error)}"
         _tell(MlRunError(f"unexpected {type(error).__name__}: {error}", remedy=remedy))
         sys.exit(ExitCode.BUG)
 
 
-def _tell(error: MlRunError) -> None:
+def _tell(error: MlRunError, code: int | None = None) -> None:
     console.print_error(error)
     if "--json" in sys.argv:  # whoever asked for one object gets one, in whatever way the command ends
-        console.print_json(error_object(error))
+        console.print_json(error_object(error, code))
+
+
+@contextmanager
+def _code_for_gone_reader(code: int) -> Iterator[None]:
+    """Keep the exit code where the reader of stdout has gone, e.g. `| head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more as it exits, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(code) from None
 
 
 def _write_trace(error: Exception) -> str:
@@ -372,9 +389,9 @@ def _write_trace(error: Exception) -> str:
 
 
 def main() -> None:
-    """Entry point of the console script `ml-run`."""
+    """Parse the words, do what they say, exit with its code."""
     # Waiting threads sleep instead of spinning: half the training time where another process wants the cores. OpenMP
     # reads this as torch is loaded, which happens after here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _boundary(), Interruption().installed():
-        app()
+    with _boundary():
+        sys.exit(app(standalone_mode=False) or ExitCode.OK)

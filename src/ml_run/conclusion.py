@@ -135,7 +135,7 @@ def _run_error(experiment: Experiment, error: BaseException, secrets: Sequence[s
 
 def redeployed(config: Config, experiment: Experiment, deployment: Deployment) -> None:
     """Bring records, reports and result of a past run up to date after `ml-run deploy`."""
-    decision = read_record(experiment.deployment, Decision).model_copy(update={"deployment": deployment})
+    decision = Decision(verdict=read_record(experiment.verdict, Verdict), deployment=deployment)
     restate(experiment, "deploy", decision, f"{deployment.action}: {deployment.reason}")
     resend(config, experiment)
 

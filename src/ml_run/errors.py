@@ -107,8 +107,8 @@ class Interrupted(BaseException):  # like KeyboardInterrupt, it must pass every 
         return 128 + self.signal
 
 
-def error_object(error: MlRunError) -> dict[str, object]:
-    """An error as the JSON object that `--json` prints when there is no run to tell of."""
-    faults = error.faults if isinstance(error, ConfigError) else [error]
+def error_object(error: MlRunError, code: int | None = None) -> dict[str, object]:
+    """An error as the JSON object that `--json` prints when there is no run to tell of; the first 20 faults."""
+    faults = error.faults[:20] if isinstance(error, ConfigError) else [error]
     told = [{"found": fault.found, "where": fault.where, "remedy": fault.remedy} for fault in faults]
-    return {"status": "failed", "exit_code": int(error.exit_code), "errors": told}
+    return {"status": "failed", "exit_code": int(error.exit_code if code is None else code), "errors": told}

@@ -48,6 +48,15 @@ class Interruption:
             self._deferred = False
         self.check()
 
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Let a first stop signal pass within the block: what is done there is short and must be whole."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
     def check(self) -> None:
         """Raise `Interrupted` if a stop signal has arrived."""
         if self._signal is not None:

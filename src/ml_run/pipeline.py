@@ -2,6 +2,7 @@
 
 from ml_run import files
 from ml_run.config import Config
+from ml_run.deployments import history
 from ml_run.errors import NotReadyError
 from ml_run.events import emit
 from ml_run.experiment import Experiment
@@ -33,12 +34,14 @@ def run_pipeline(config: Config, experiment: Experiment, interruption: Interrupt
     """
     last = STAGES.index(until)
     data = _data(config, experiment)
+    interruption.check()  # a signal may have arrived where Python drops exceptions
     if last < STAGES.index("train"):
         return
     model = _train(config, experiment, data, interruption)
     if last < STAGES.index("evaluate"):
         return
     evaluation = _evaluate(config, experiment, data, model)
+    interruption.check()
     if last < STAGES.index("gate"):
         return
     verdict = _gate(config, experiment, evaluation)
@@ -102,10 +105,9 @@ def _evaluate(config: Config, experiment: Experiment, data: PreparedData, model:
     from ml_run.stages.evaluate import evaluate_model
 
     in_production = production(config, experiment.project)
-    # Once this run has begun to deploy, production may be this run's own model: the evaluation then stands as it is.
-    deploying = experiment.read_run().stages.get("deploy")
     compared_with = in_production.version if in_production else None
-    if deploying is not None and deploying.status in {"running", "finished"} and experiment.metrics.is_file():
+    # Production may be this run's own model, when it was stopped after deploying: the evaluation then stands as it is.
+    if _is_own(experiment, compared_with) and experiment.metrics.is_file():
         compared_with = Evaluation.model_validate_json(experiment.metrics.read_bytes()).production_version
     return walk_stage(
         experiment,
@@ -116,6 +118,11 @@ def _evaluate(config: Config, experiment: Experiment, data: PreparedData, model:
         outputs=(experiment.predictions,),
         summary=_evaluation_summary,
     )
+
+
+def _is_own(experiment: Experiment, version: str | None) -> bool:
+    made_by = {change.version: change.experiment for change in history(experiment.project) if change.experiment}
+    return version is not None and made_by.get(version) == experiment.id
 
 
 def _gate(config: Config, experiment: Experiment, evaluation: Evaluation) -> Verdict:

@@ -103,7 +103,8 @@ def walk(
             _walk_tracked(experiment, loaded, until, interruption)
         except (Exception, Interrupted) as caught:  # noqa: BLE001 -- the one place that turns any end into a result
             error = caught
-        result = conclude(loaded.config, experiment, error, secrets=loaded.secrets, exit_zero=exit_zero)
+        with interruption.shielded():  # the end of a run is short, and must be whole
+            result = conclude(loaded.config, experiment, error, secrets=loaded.secrets, exit_zero=exit_zero)
     return result, _in_words(error, result)
 
 
@@ -134,6 +135,16 @@ def true_status(experiment: Experiment) -> str:
     """The status of a run; one that says it is running but whose lock is free was killed."""
     status = experiment.read_run().status
     return "killed" if status == "running" and not is_locked(experiment) else status
+
+
+def told(experiment: Experiment) -> dict[str, Any]:
+    """One run as the object of `ml-run show --json`; hashes of files stay in `run.json`."""
+    run, result = experiment.read_run(), read_result(experiment)
+    state = run.model_dump(mode="json", exclude={"stages": {"__all__": {"outputs", "inputs"}}, "versions": True})
+    return {
+        "run": state | {"status": true_status(experiment)},
+        "result": result.model_dump(mode="json", exclude={"stages"}) if result else None,
+    }
 
 
 def summary(experiment: Experiment) -> dict[str, Any]:

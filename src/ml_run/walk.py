@@ -92,7 +92,7 @@ def restate(experiment: Experiment, stage: StageName, value: Record, summary: st
     """Replace the record of a stage that was walked before, e.g. when a waiting model is deployed later."""
     record = record_file(experiment, stage)
     write_record(record, value)
-    before = experiment.read_run().stages[stage]
+    before = experiment.read_run().stages.get(stage) or StageRecord(status="finished", started=utc_now())
     outputs = {**before.outputs, **_hashes(experiment, record, ())}
     _mark(experiment, stage, before.model_copy(update={"status": "finished", "outputs": outputs, "message": summary}))
 
