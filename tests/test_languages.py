@@ -10,9 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from conftest import SHARED
+from ml_run.config.data_checks import RULES
+from ml_run.config.names import known_profiles
 from ml_run.errors import UsageError
-from ml_run.languages import AdviceRule, Condition, advise, known_profiles, load_profile, normalise, recognise
-from ml_run.quality.rules import RULES
+from ml_run.languages import AdviceRule, Condition, advise, load_profile, normalise, recognise
 from ml_run.results import Finding, Lengths, PreparedData, SplitSummary
 
 SO = load_profile("so")

@@ -419,8 +419,7 @@ def test_an_unknown_format_is_a_config_error(tmp_path):
     with pytest.raises(ConfigError) as caught:
         read_sources(_config(tmp_path, train_path="train.json"), tmp_path)
     assert str(caught.value) == (
-        "train.json: the format of train.json is not known\n"
-        "  → use one of .jsonl, .csv, .tsv, .parquet, each also with .gz"
+        "train.json: the format of train.json is not known\n  → write jsonl, csv, tsv or parquet, each also .gz"
     )
 
 

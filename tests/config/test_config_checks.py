@@ -3,6 +3,7 @@
 import pytest
 
 from config_harness import GATE, config_text, faults, load, make_model
+from ml_run.config.data_checks import RULES
 
 FORMATS = "write jsonl, csv, tsv or parquet, each also .gz, or hf://dataset[/config]"
 TWO_FILES = "name two files, or leave val_path out to have it taken from train_path"
@@ -75,6 +76,24 @@ class TestFiles:
         (found,) = faults(config_text("language: sw"))
         assert found.startswith("ml_config.yaml:3 | data.language is sw, which has no profile | known: ")
 
+    def test_data_checks_that_are_no_rules(self, here):
+        """A misspelt rule would silently change nothing: it is refused at its line, beside faults of other rules."""
+        text = config_text("checks:\n  duplicates_exact: off\n  leak_exact: loud\n  xyz: error\n  conflict: off")
+        first, second, third = faults(text)
+        found = "data.checks names duplicates_exact, which is no data check"
+        assert first == f"ml_config.yaml:4 | {found} | did you mean duplicate_exact?"
+        assert second.startswith("ml_config.yaml:5 | data.checks.leak_exact is loud")
+        assert third.startswith("ml_config.yaml:6 | data.checks names xyz, which is no data check | docs/checks.md")
+        (on_the_line,) = faults(config_text(), "data.checks.bomb=off")
+        assert on_the_line == (
+            "--set data.checks.bomb=off | data.checks names bomb, which is no data check | did you mean bom?"
+        )
+
+    def test_every_data_check_is_known(self, here):
+        """`data.checks` takes each rule's name."""
+        entries = "\n".join(f"  {name}: off" for name in RULES)
+        assert set(load(config_text(f"checks:\n{entries}")).config.data.checks) == set(RULES)
+
 
 class TestModel:
     @pytest.mark.parametrize(
@@ -122,6 +141,7 @@ class TestModel:
             ({"model_type": "camembert", "max_position_embeddings": 130, "pad_token_id": 0}, 129),
             ({"model_type": "bert", "max_position_embeddings": 128, "pad_token_id": 1}, 128),
             ({"model_type": "deberta-v2", "max_position_embeddings": 128, "position_biased_input": False}, None),
+            ({"model_type": "gpt2", "n_positions": 128}, 128),
             ({"model_type": "t5"}, None),
             ({"model_type": "bert", "max_position_embeddings": "many"}, None),
         ],

@@ -80,9 +80,9 @@ class TestTypes:
     def test_severities(self, here):
         """`off` is the word, not false; another severity is a fault that names the four."""
         assert load(config_text("checks: {leak_exact: off}")).config.data.checks == {"leak_exact": "off"}
-        assert faults(config_text("checks:\n  leak_exact: fatal\n  a: no")) == [
+        assert faults(config_text("checks:\n  leak_exact: fatal\n  bom: no")) == [
             "ml_config.yaml:4 | data.checks.leak_exact is fatal | it must be one of error, warning, info, off",
-            "ml_config.yaml:5 | data.checks.a is no | it must be one of error, warning, info, off",
+            "ml_config.yaml:5 | data.checks.bom is no | it must be one of error, warning, info, off",
         ]
 
     def test_text_fields(self, here):
@@ -169,18 +169,20 @@ class TestOverrides:
     def test_go_over_the_file(self, here):
         """--set replaces and adds keys, with the file's own strictness; the last of two wins."""
         config = load(
-            config_text("checks: {a: off}"),
+            config_text("checks: {bom: off}\nlabel_map: {a: b}"),
             "training.epochs=7",
             "training.epochs=8",
             "training.learning_rate=3e-4",
             "data.text_field=[title, body]",
-            "data.checks.leak.exact=info",
+            "data.checks.leak_exact=info",
+            "data.label_map.v1.0=first",
             "data.val_path=null",
             "registry.name=no",
         ).config
         assert (config.training.epochs, config.training.learning_rate) == (8, 3e-4)
         assert config.data.text_field == ("title", "body")
-        assert config.data.checks == {"a": "off", "leak.exact": "info"}
+        assert config.data.checks == {"bom": "off", "leak_exact": "info"}
+        assert config.data.label_map == {"a": "b", "v1.0": "first"}
         assert config.registry.name == "no"
 
     @pytest.mark.parametrize(

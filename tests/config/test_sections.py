@@ -10,8 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from ml_run.config import Config
-from ml_run.config.checks import DATA_FORMATS, HUB_PREFIX
-from ml_run.config.model_checks import SCRATCH_MODELS
+from ml_run.config.names import SCRATCH_MODELS
 from ml_run.config.schema import describe, json_schema, reference, sections
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,20 +139,13 @@ class TestReference:
 
 
 class TestAgreement:
-    """Words that the config knows without importing the rooms that act on them."""
+    """Names that the config knows and rooms above give their meaning."""
 
     def test_scratch_models(self):
         """The config accepts the models from scratch that can be built, and no others."""
         from ml_run.modeling.scratch import SHAPES
 
         assert set(SCRATCH_MODELS) == set(SHAPES)
-
-    def test_formats(self):
-        """The config accepts the data formats that are read, and no others."""
-        from ml_run.reading.hub import PREFIX
-        from ml_run.reading.sources import FORMATS
-
-        assert (DATA_FORMATS, HUB_PREFIX) == (FORMATS, PREFIX)
 
 
 def test_imports_nothing_heavy(tmp_path):

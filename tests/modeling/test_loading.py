@@ -5,6 +5,7 @@ import pytest
 
 from conftest import LABELS, make_rows
 from ml_run.config import ModelConfig
+from ml_run.config.model_checks import longest_input
 from ml_run.errors import UsageError
 from ml_run.modeling import scratch
 from ml_run.modeling.loading import load_base
@@ -122,11 +123,22 @@ def test_an_unknown_model_from_scratch_is_refused():
     assert error.remedy == "use scratch:tiny or scratch:small"
 
 
-def test_bert_reads_as_many_tokens_as_its_table_has_rows():
-    """Only RoBERTa and its kin keep the first rows of the table of positions for themselves."""
-    from transformers import BertConfig, BertForSequenceClassification
+@pytest.mark.parametrize(
+    "kind", ["bert", "distilbert", "xlm-roberta", "camembert", "mpnet", "esm", "lilt", "luke", "nystromformer"]
+)
+def test_the_longest_input_is_what_a_model_can_really_read(kind):
+    """One formula serves the config check and training: a text of that length passes the model, one more token fails.
 
-    from ml_run.modeling.loading import position_limit
+    RoBERTa and its kin keep the first rows of the table of positions for themselves.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
-    assert position_limit(BertForSequenceClassification(BertConfig(max_position_embeddings=64, **shape))) == 64
+    shape = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    shape |= {"n_layers": 1, "dim": 24, "n_heads": 2, "hidden_dim": 8} if kind == "distilbert" else {}
+    config = AutoConfig.for_model(kind, **shape, vocab_size=20, max_position_embeddings=64, pad_token_id=1)
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    longest = longest_input(model.config.to_dict())
+    model(input_ids=torch.full((1, longest), 5))
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, longest + 1), 5))

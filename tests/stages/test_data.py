@@ -716,19 +716,6 @@ def test_checks_change_severities_and_turn_rules_off(tmp_path):
     assert prepared.readiness == "not ready"
 
 
-def test_an_unknown_check_is_a_config_error(tmp_path):
-    """A misspelt rule would silently change nothing: it is refused with the nearest name."""
-    with pytest.raises(ConfigError) as caught:
-        _prepare(tmp_path, _clean(), checks={"duplicates_exact": "off", "xyz": "error"})
-    first, second = caught.value.faults
-    assert (first.found, first.where) == (
-        "there is no data check called 'duplicates_exact'",
-        "data.checks.duplicates_exact",
-    )
-    assert first.remedy.startswith("did you mean duplicate_exact? docs/checks.md lists all: unreadable_line, ")
-    assert second.remedy.startswith("docs/checks.md lists all: ")
-
-
 def test_findings_come_worst_first_and_are_told(tmp_path, caplog):
     """Readers of the report and listeners to the events see errors before warnings before notes."""
     rows = _clean()

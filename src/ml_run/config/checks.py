@@ -11,15 +11,24 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from ml_run.characters import visible
+from ml_run.config import strict_yaml
+from ml_run.config.data_checks import RULES
+from ml_run.config.names import (
+    DATA_FORMS,
+    HUB_FORM,
+    HUB_PREFIX,
+    data_format,
+    hub_data_set,
+    is_hub_address,
+    known_profiles,
+)
 from ml_run.config.sections import Config
 from ml_run.config.strict_yaml import Faults, Place
 from ml_run.config.values import Values, as_written
 from ml_run.redaction import MASK, uri_passwords
 
-DATA_FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
-HUB_PREFIX = "hf://"
 PATH_KEYS = ("data.train_path", "data.val_path", "data.test_path")
-_LONGEST_HUB_ADDRESS = 3
 _VALUE_CRITERIA = (
     "deployment.min_accuracy",
     "deployment.min_f1",
@@ -30,7 +39,7 @@ _VALUE_CRITERIA = (
     "gate.max_latency_ms",
 )
 _PRODUCTION_CRITERIA = ("gate.max_regression", "gate.min_improvement")
-_DATA_ADVICE = "write jsonl, csv, tsv or parquet, each also .gz, or hf://dataset[/config]"
+_DATA_ADVICE = f"write {DATA_FORMS}, or {HUB_PREFIX}dataset[/config]"
 
 
 @dataclass
@@ -90,6 +99,7 @@ def check(subject: Subject) -> None:
     _check_same_file(subject)
     _check_shares(subject)
     _check_language(subject)
+    _check_rules(subject)
     _check_gate(subject)
     _check_tracking(subject)
 
@@ -98,16 +108,15 @@ def check(subject: Subject) -> None:
 
 
 def _check_data_path(subject: Subject, key: str, value: str) -> None:
-    if value.startswith(HUB_PREFIX):
-        parts = value.removeprefix(HUB_PREFIX).split("/")
-        if len(parts) > _LONGEST_HUB_ADDRESS or not all(parts):
-            subject.fault(key, f"{key} is {value}, which is no hub data set", "write hf://owner/name[/config]")
+    if is_hub_address(value):
+        if hub_data_set(value) is None:
+            subject.fault(key, f"{key} is {value}, which is no hub data set", f"write {HUB_FORM}")
         return
     if "://" in value:
         subject.fault(key, f"{key} is {value}, which is not on this machine", f"fetch it first, then {_DATA_ADVICE}")
         return
     path = subject.path(value)
-    if Path(path.name.removesuffix(".gz")).suffix.lower() not in DATA_FORMATS:
+    if data_format(path) is None:
         subject.fault(key, f"{key} is {value}: this ending says no format that is read", _DATA_ADVICE)
     elif path.is_dir():
         subject.fault(key, f"{key} is {value}, which is a folder", "name a file in it")
@@ -133,7 +142,7 @@ def nearest_file(path: Path) -> str:
 def _check_same_file(subject: Subject) -> None:
     for first, second in combinations(PATH_KEYS, 2):
         one, other = subject.get(first), subject.get(second)
-        if not one or not other or one.startswith(HUB_PREFIX) or other.startswith(HUB_PREFIX):
+        if not one or not other or is_hub_address(one) or is_hub_address(other):
             continue
         if subject.path(one).resolve() == subject.path(other).resolve():
             remedy = f"name two files, or leave {second.partition('.')[2]} out to have it taken from train_path"
@@ -151,10 +160,19 @@ def _check_shares(subject: Subject) -> None:
 
 def _check_language(subject: Subject) -> None:
     language = subject.get("data.language")
-    known = sorted(profile.stem for profile in (Path(__file__).parents[1] / "languages").glob("*.yaml"))
+    known = known_profiles()
     if language is not None and language not in known:
         remedy = f"known: {', '.join(known)}; leave the key out for any other language, none needs a profile"
         subject.fault("data.language", f"data.language is {language}, which has no profile", remedy)
+
+
+def _check_rules(subject: Subject) -> None:
+    node = subject.values.nodes.get("data.checks")
+    for name, place in node.places.items() if isinstance(node, strict_yaml.Mapping) else ():
+        if name not in RULES:
+            near = get_close_matches(name, RULES, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"docs/checks.md lists all: {', '.join(RULES)}"
+            subject.faults.add(place, f"data.checks names {visible(name)}, which is no data check", remedy)
 
 
 # --- gate and tracking ----------------------------------------------------------------------------------------------

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ml_run.config.checks import Subject, nearest_file
+from ml_run.config.names import SCRATCH_MODELS, SCRATCH_PREFIX
 
-SCRATCH_MODELS = ("scratch:tiny", "scratch:small")
 _HUB_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
 _LONGEST_CONFIG = 10_000_000
 # RoBERTa's descendants number positions from pad_token_id + 1, so that many entries of their table are never reached.
 _OFFSET_POSITIONS = {
-    "camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta",
-    "xlm-roberta-xl", "xmod",
+    "camembert", "data2vec-text", "esm", "ibert", "lilt", "longformer", "luke", "mpnet", "roberta",
+    "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
 }  # fmt: skip
 # Tokenizers without a limit of their own write 10^30.
 _NO_LIMIT = 1_000_000
@@ -32,10 +32,10 @@ def check_model(subject: Subject) -> None:
         found = "model.name is linear: the linear model cannot be a candidate in this version"
         remedy = (
             "it is trained as a baseline in every run, and the report compares it with the candidate; "
-            "it cannot be deployed yet. Name a hub id, a local folder, scratch:tiny or scratch:small"
+            f"it cannot be deployed yet. Name a hub id, a local folder, {' or '.join(SCRATCH_MODELS)}"
         )
         subject.fault("model.name", found, remedy)
-    elif name.startswith("scratch:"):
+    elif name.startswith(SCRATCH_PREFIX):
         _check_scratch(subject, name)
     elif folder.is_dir():
         _check_folder(subject, name, folder)
@@ -54,7 +54,7 @@ def longest_input(config: Mapping[str, Any]) -> int | None:
     RoBERTa and its descendants reach `max_position_embeddings - pad_token_id - 1` (512 of 514), all others their
     `max_position_embeddings`; DeBERTa's relative positions have no end.
     """
-    positions = config.get("max_position_embeddings")
+    positions = config.get("max_position_embeddings", config.get("n_positions"))
     if not isinstance(positions, int) or isinstance(positions, bool) or positions <= 0:
         return None
     kind = config.get("model_type")

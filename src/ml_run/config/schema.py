@@ -1,6 +1,6 @@
 """What may stand in `ml_config.yaml`, told to editors (JSON Schema), to readers (docs/config.md) and in error messages.
 
-All three are made from the types of `config.py`, so they cannot drift from what is accepted.
+All three are made from the types of `config.sections`, so they cannot drift from what is accepted.
 """
 
 import json
@@ -25,7 +25,7 @@ _PATTERN_WORDS = {
 
 @cache
 def sections() -> dict[str, Schema]:
-    """Section name → {key → its schema} with bounds, default and description, in the order of `config.py`."""
+    """Section name → {key → its schema} with bounds, default and description, in the order of `config.sections`."""
     whole = Config.model_json_schema()
     names = {name: info["$ref"].rsplit("/", 1)[1] for name, info in whole["properties"].items()}
     return {name: whole["$defs"][definition]["properties"] for name, definition in names.items()}
@@ -137,8 +137,9 @@ def _readings(schema: Schema) -> Iterable[Schema]:
 _INTRODUCTION = """\
 # `ml_config.yaml`
 
-Made from `src/ml_run/config.py` by `ml_run.config.schema.reference`; a test compares the two. `ml-run check-config`
-checks a file without running anything, `ml-run check-config --schema` prints the JSON Schema for editors.
+Made from `src/ml_run/config/sections.py` by `ml_run.config.schema.reference`; a test compares the two.
+`ml-run check-config` checks a file without running anything, `ml-run check-config --schema` prints the JSON Schema for
+editors.
 
 ## How the file is read
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from ml_run.characters import visible
 from ml_run.config import strict_yaml
 from ml_run.config.schema import BOOLEANS, Schema, branches, describe, nearest_key, sections, types
 from ml_run.config.strict_yaml import Faults, Node, Place, Scalar, Sequence, Unreadable
-from ml_run.events import one_line
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
@@ -52,7 +52,7 @@ def set_value(root: strict_yaml.Mapping, override: str, order: int, faults: Faul
         order: its number on the command line.
         faults: takes what is found wrong.
     """
-    place = Place(_OVERRIDE_ORDER + order, one_line(f"--set {override}"))
+    place = Place(_OVERRIDE_ORDER + order, visible(f"--set {override}"))
     key, equals, text = override.partition("=")
     # The first two words are section and key; what follows names an entry of a mapping and may hold dots itself.
     path = key.strip().split(".", 2)
@@ -114,7 +114,7 @@ def show(node: Node) -> str:
         text = f'"{node.text}"' if node.quoted else node.text or "empty"
     else:
         text = f"[{', '.join(show(item) for item in node.items)}]" if isinstance(node, Sequence) else "a mapping"
-    text = one_line(text)
+    text = visible(text)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
@@ -125,7 +125,7 @@ def _known_keys(mapping: strict_yaml.Mapping, known: Mapping[str, Any], section:
     unknown = [key for key in mapping.places if key not in known]
     for key in islice(unknown, _MOST_UNKNOWN):
         dotted = f"{section}.{key}" if section else key
-        faults.add(mapping.places[key], f"{one_line(dotted)[:_SHOWN]} is not a known key", nearest_key(key, section))
+        faults.add(mapping.places[key], f"{visible(dotted)[:_SHOWN]} is not a known key", nearest_key(key, section))
     if len(unknown) > _MOST_UNKNOWN:
         place = mapping.places[unknown[_MOST_UNKNOWN]]
         faults.add(
@@ -191,7 +191,7 @@ class _ValueReader:
 
     def _entries(self, dotted: str, node: strict_yaml.Mapping, schema: Schema) -> dict[str, Any]:
         self.values.places |= {f"{dotted}.{key}": place for key, place in node.places.items()}
-        return {key: self._value(f"{dotted}.{one_line(key)}", entry, schema) for key, entry in node.entries.items()}
+        return {key: self._value(f"{dotted}.{visible(key)}", entry, schema) for key, entry in node.entries.items()}
 
     def _scalar(self, dotted: str, node: Scalar, schema: Schema, allowed: set[str]) -> Any:
         if _is_null(node):

@@ -6,7 +6,7 @@ and turns what the data stage measured into dated, sourced advice.
 
 from ml_run.languages.advising import advise
 from ml_run.languages.folding import normalise
-from ml_run.languages.profiles import AdviceRule, Condition, Profile, known_profiles, load_profile
+from ml_run.languages.profiles import AdviceRule, Condition, Profile, load_profile
 from ml_run.languages.recognition import recognise
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Condition",
     "Profile",
     "advise",
-    "known_profiles",
     "load_profile",
     "normalise",
     "recognise",

@@ -12,6 +12,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, model_validator
 
+from ml_run.config.names import known_profiles
 from ml_run.errors import UsageError
 from ml_run.results import Record
 
@@ -97,12 +98,6 @@ class Profile(Record):
     """Casefolded labels that name a dialect of the language."""
     recognition: Recognition
     advice: tuple[AdviceRule, ...]
-
-
-def known_profiles() -> tuple[str, ...]:
-    """The codes of all profiles, sorted."""
-    names = (entry.name for entry in package_files(__package__).iterdir())
-    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
 
 @cache

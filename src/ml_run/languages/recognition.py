@@ -4,8 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from ml_run.config.names import known_profiles
 from ml_run.languages.folding import normalise
-from ml_run.languages.profiles import Profile, known_profiles, load_profile
+from ml_run.languages.profiles import Profile, load_profile
 from ml_run.results import LanguageGuess
 from ml_run.wording import percent
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_run import files
 from ml_run.config import ModelConfig
+from ml_run.config.model_checks import longest_input
+from ml_run.config.names import SCRATCH_MODELS, SCRATCH_PREFIX, SCRATCH_TINY
 from ml_run.errors import UsageError
 from ml_run.modeling import scratch
 from ml_run.wording import percent
@@ -52,7 +54,7 @@ def load_base(config: ModelConfig, labels: Sequence[str], texts: Sequence[str], 
     from transformers import set_seed
 
     set_seed(seed)
-    if config.name.startswith(scratch.PREFIX):
+    if config.name.startswith(SCRATCH_PREFIX):
         return _from_scratch(config, labels, texts)
     if Path(config.name).is_dir():
         refuse_own_code(Path(config.name))
@@ -69,7 +71,7 @@ def _from_scratch(config: ModelConfig, labels: Sequence[str], texts: Sequence[st
     shape = scratch.SHAPES.get(config.name)
     if shape is None:
         raise UsageError(
-            f"there is no from-scratch model {config.name!r}", where=_KEY, remedy=f"use {' or '.join(scratch.SHAPES)}"
+            f"there is no from-scratch model {config.name!r}", where=_KEY, remedy=f"use {' or '.join(SCRATCH_MODELS)}"
         )
     tokenizer = scratch.train_tokenizer(texts, pieces=shape.pieces, max_length=config.max_length)
     model = scratch.build_model(config.name, tokenizer, config.max_length, **_label_names(labels))
@@ -137,7 +139,7 @@ def _unreachable(config: ModelConfig, error: Exception) -> UsageError:
         f"the model {config.name!r} cannot be loaded: {reason}",
         where=_KEY,
         remedy="check the name and the network; without a network give a local folder, fill the Hugging Face cache "
-        "beforehand (hf download), or use scratch:tiny",
+        f"beforehand (hf download), or use {SCRATCH_TINY}",
     )
 
 
@@ -155,7 +157,7 @@ def _check_tokenizer(base: BaseModel, config: ModelConfig, texts: Sequence[str])
             f"the tokenizer of {config.name!r} does not know {percent(unknown)} of the pieces of the training texts",
             where=_KEY,
             remedy="its files are missing from the model, or it was not made for this script; "
-            "scratch:tiny and scratch:small learn a tokenizer from the texts",
+            f"{' and '.join(SCRATCH_MODELS)} learn a tokenizer from the texts",
         )
 
 
@@ -166,26 +168,13 @@ def _unknown_share(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -
 
 
 def _check_max_length(base: BaseModel, config: ModelConfig) -> None:
-    limit = position_limit(base.model)
+    limit = longest_input(base.model.config.to_dict())
     if limit is not None and config.max_length > limit:
         raise UsageError(
             f"{config.max_length} tokens are more than {config.name!r} can read: {limit}",
             where="model.max_length",
             remedy=f"set it to {limit} or less",
         )
-
-
-def position_limit(model: "PreTrainedModel") -> int | None:
-    """How many tokens the model's table of positions provides for; None when it has no such table.
-
-    RoBERTa and its kin count positions from the padding token's id plus one, which their table says by its
-    `padding_idx`; those rows are not available to tokens.
-    """
-    for name, module in model.named_modules():
-        if name.rpartition(".")[2] in {"position_embeddings", "wpe"} and hasattr(module, "num_embeddings"):
-            first = 0 if module.padding_idx is None else module.padding_idx + 1
-            return int(module.num_embeddings) - first
-    return None
 
 
 def _weights_digest(folder: Path) -> str:

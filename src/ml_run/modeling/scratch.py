@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ml_run.config.names import SCRATCH_SMALL, SCRATCH_TINY
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-PREFIX = "scratch:"
 _SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 _SPECIAL_ROLES = {
     "bos_token": "<s>",
@@ -41,8 +42,8 @@ class Shape:
 
 
 SHAPES = {
-    "scratch:tiny": Shape(layers=2, hidden=128, heads=4, intermediate=512, pieces=3000, dropout=0.1),
-    "scratch:small": Shape(layers=4, hidden=256, heads=4, intermediate=1024, pieces=8000, dropout=0.1),
+    SCRATCH_TINY: Shape(layers=2, hidden=128, heads=4, intermediate=512, pieces=3000, dropout=0.1),
+    SCRATCH_SMALL: Shape(layers=4, hidden=256, heads=4, intermediate=1024, pieces=8000, dropout=0.1),
 }
 
 

@@ -5,9 +5,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ml_run.config.data_checks import RULES
 from ml_run.quality.fields import Fields
 from ml_run.quality.rows import Rejected, Row, Splits, per_file, sighting, total
-from ml_run.quality.rules import RULES, Sighting, by_share, finding
+from ml_run.quality.rules import Sighting, by_share, finding
 from ml_run.reading import Source
 from ml_run.results import Finding, Severity
 from ml_run.wording import number_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ml_run.config.names import HUB_FORM, hub_data_set
 from ml_run.errors import ConfigError, NotReadyError, UsageError
 from ml_run.reading.parquet import columns_of, from_columns
 
@@ -12,10 +13,8 @@ if TYPE_CHECKING:
 
     from ml_run.reading.types import Source
 
-PREFIX = "hf://"
 SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "dev"), "test": ("test",)}
 """What the hub calls our splits."""
-_LONGEST_ADDRESS = 3
 
 
 def load(address: str, revision: str | None) -> DatasetDict:
@@ -25,13 +24,10 @@ def load(address: str, revision: str | None) -> DatasetDict:
         ConfigError: the address is not of the form above.
         NotReadyError: it is not there, not reachable, or needs a config.
     """
-    parts = address.removeprefix(PREFIX).split("/")
-    if len(parts) > _LONGEST_ADDRESS or not all(parts):
-        fault = UsageError(
-            f"{address!r} is no hub data set", where="data", remedy="write hf://owner/name or hf://owner/name/config"
-        )
-        raise ConfigError([fault])
-    name, config = "/".join(parts[:2]), parts[2] if len(parts) == _LONGEST_ADDRESS else None
+    named = hub_data_set(address)
+    if named is None:
+        raise ConfigError([UsageError(f"{address!r} is no hub data set", where="data", remedy=f"write {HUB_FORM}")])
+    name, config = named
     import datasets
 
     try:

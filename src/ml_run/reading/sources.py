@@ -5,14 +5,12 @@ from pathlib import Path
 
 from ml_run import events, files
 from ml_run.config import Config, DataConfig
+from ml_run.config.names import DATA_FORMS, data_format, is_hub_address
 from ml_run.errors import ConfigError, MlRunError, NotReadyError, UsageError
 from ml_run.reading import delimited, hub, json_lines, parquet
 from ml_run.reading.lines import decode, read_bytes
 from ml_run.reading.types import Source
 from ml_run.results import SPLITS
-
-FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
-"""Endings that can be read, each also with .gz behind it."""
 
 
 def read_sources(data: DataConfig, project: Path) -> dict[str, Source]:
@@ -27,7 +25,7 @@ def read_sources(data: DataConfig, project: Path) -> dict[str, Source]:
     paths = _paths(data)
     for done, (split, path) in enumerate(paths.items(), start=1):
         try:
-            if path.startswith(hub.PREFIX):
+            if is_hub_address(path):
                 sources |= _read_hub(split, path, data)
             else:
                 sources[split] = read_file(Path(path), shown(path, project))
@@ -41,13 +39,11 @@ def read_sources(data: DataConfig, project: Path) -> dict[str, Source]:
 
 def read_file(path: Path, name: str) -> Source:
     """Read one file; `name` is what it is called in findings."""
-    ending = _ending(path)
-    if ending not in FORMATS:
-        known = ", ".join(FORMATS)
-        fault = UsageError(
-            f"the format of {path.name} is not known", where=name, remedy=f"use one of {known}, each also with .gz"
+    ending = data_format(path)
+    if ending is None:
+        raise ConfigError(
+            [UsageError(f"the format of {path.name} is not known", where=name, remedy=f"write {DATA_FORMS}")]
         )
-        raise ConfigError([fault])
     content = read_bytes(path, name)
     if ending == ".parquet":
         return parquet.parse(content, name)
@@ -65,7 +61,7 @@ def source_fingerprint(config: Config) -> str:
     """
     found = {}
     for split, path in _paths(config.data).items():
-        if path.startswith(hub.PREFIX):
+        if is_hub_address(path):
             found[split] = f"{path}@{config.data.revision or ''}"
         else:
             found[split] = _hash(Path(path))
@@ -74,7 +70,7 @@ def source_fingerprint(config: Config) -> str:
 
 def shown(path: str, project: Path) -> str:
     """A source as findings name it: relative to the project folder, hub addresses as they are."""
-    return path if path.startswith(hub.PREFIX) else os.path.relpath(path, project)
+    return path if is_hub_address(path) else os.path.relpath(path, project)
 
 
 def _paths(data: DataConfig) -> dict[str, str]:
@@ -96,11 +92,6 @@ def _read_hub(split: str, address: str, data: DataConfig) -> dict[str, Source]:
             remedy=f"its split must be called {' or '.join(hub.SPLIT_NAMES[split])}",
         )
     return {name: hub.rows_of(part, f"{address}:{part.split}") for name, part in picked.items() if part is not None}
-
-
-def _ending(path: Path) -> str:
-    name = path.name.lower()
-    return Path(name.removesuffix(".gz")).suffix
 
 
 def _hash(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_run import files, languages
 from ml_run.config import Config
-from ml_run.errors import ConfigError, NotReadyError
+from ml_run.errors import NotReadyError
 from ml_run.events import emit
 from ml_run.experiment import Experiment
 from ml_run.languages import Profile
@@ -35,10 +35,8 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
     Raises:
         NotReadyError: a source cannot be read at all, or no row of it can be used.
         ConfigError: the config contradicts the data: a field that is not there, another number of labels, a path
-            whose format is not known, a check that is no rule.
+            whose format is not known.
     """
-    if faults := rules.unknown_checks(config.data.checks):
-        raise ConfigError(faults)
     sources = read_sources(config.data, experiment.project)
     used, findings = fields.choose_fields(config.data, sources)
     splits, rejected = _take_rows(sources, used)

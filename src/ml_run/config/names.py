@@ -1,0 +1,44 @@
+"""Names that `ml_config.yaml` may hold and rooms above give their meaning: sources, models from scratch, languages.
+
+They stand here, below the rooms that act on them, so that what is accepted and what is done cannot drift apart.
+"""
+
+from pathlib import Path
+
+from ml_run.wording import listed
+
+HUB_PREFIX = "hf://"
+HUB_FORM = f"{HUB_PREFIX}owner/name[/config]"
+_LONGEST_HUB_ADDRESS = 3
+DATA_FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
+"""Endings that can be read, each also with .gz behind it."""
+DATA_FORMS = f"{listed([ending[1:] for ending in DATA_FORMATS], last='or')}, each also .gz"
+SCRATCH_PREFIX = "scratch:"
+SCRATCH_TINY = "scratch:tiny"
+SCRATCH_SMALL = "scratch:small"
+SCRATCH_MODELS = (SCRATCH_TINY, SCRATCH_SMALL)
+_PROFILES = Path(__file__).parents[1] / "languages"
+
+
+def is_hub_address(source: str) -> bool:
+    """True when a data source is on the hub, not a file."""
+    return source.startswith(HUB_PREFIX)
+
+
+def hub_data_set(address: str) -> tuple[str, str | None] | None:
+    """Name and config in `hf://name`, `hf://owner/name` or `hf://owner/name/config`; None when it is none of these."""
+    parts = address.removeprefix(HUB_PREFIX).split("/")
+    if len(parts) > _LONGEST_HUB_ADDRESS or not all(parts):
+        return None
+    return "/".join(parts[:2]), parts[2] if len(parts) == _LONGEST_HUB_ADDRESS else None
+
+
+def data_format(path: Path) -> str | None:
+    """The one of `DATA_FORMATS` that a file is in by its name, None when by its name it is in none."""
+    ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    return ending if ending in DATA_FORMATS else None
+
+
+def known_profiles() -> tuple[str, ...]:
+    """The codes of all language profiles, sorted: the names of their files."""
+    return tuple(sorted(path.stem for path in _PROFILES.glob("*.yaml")))
