@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from ml_run.reporting import ModelFacts, render_model_card
-from report_sample import HOSTILE, make_config, make_data, make_evaluation, make_model, make_verdict
+from report_sample import HOSTILE, make_config, make_data
 
 SECTIONS = [
     "Model details",
@@ -51,23 +51,13 @@ def test_the_card_has_the_hub_s_front_matter(tmp_path):
     }
 
 
-def test_the_card_of_a_fresh_model_claims_no_test_score(tmp_path):
-    """At train time the card has all its sections and says that nothing was tested."""
+def test_the_card_claims_no_test_score_and_says_where_they_are(tmp_path):
+    """The folder is sealed before the test: the card has all its sections and sends to the run's report for scores."""
     card = render_model_card(make_config(tmp_path), make_data(), facts())
     assert sections(card) == SECTIONS
-    assert "Not evaluated on a test split yet. Macro-F1 on the validation split, which chose the epoch: 0.710." in card
-
-
-def test_the_card_of_an_evaluated_model_leads_with_macro_f1(tmp_path):
-    """Macro-F1 is the first metric, then accuracy, calibration and each class; the verdict is named."""
-    evaluation = make_evaluation()
-    card = render_model_card(make_config(tmp_path), make_data(), make_model(), evaluation, make_verdict("FAIL"))
-    assert sections(card) == SECTIONS
-    rows = [line for line in card[card.index("## Metrics") :].splitlines() if line.startswith("| ")]
-    assert rows[2:4] == ["| macro-F1 | 0.840 | [0.800, 0.880] |", "| accuracy | 0.850 | [0.810, 0.890] |"]
-    assert "| F1 of Southern | 0.810 | [0.740, 0.880] |" in rows
-    assert "Verdict of the gate: **FAIL**." in card
-    assert "| linear | 0.740 | 0.750 |" in card
+    assert "which chose the epoch and is therefore no test: 0.710." in card
+    assert "verdict of the gate are in the report of the run that trained it (report.html and report.md)." in card
+    assert "PASS" not in card
 
 
 @pytest.mark.parametrize(
@@ -97,7 +87,7 @@ def test_synthetic_models_say_so_at_the_top_in_the_tags_and_in_the_caveats(tmp_p
 
 def test_hostile_labels_stay_text_in_the_card(tmp_path):
     """The hub renders Markdown with HTML: no label may become either."""
-    card = render_model_card(make_config(tmp_path), make_data(HOSTILE), facts(labels=HOSTILE), make_evaluation(HOSTILE))
+    card = render_model_card(make_config(tmp_path), make_data(HOSTILE), facts(labels=HOSTILE))
     assert "<script" not in card
     assert "\x1b" not in card
     assert r"\[a](javascript:alert)" in card

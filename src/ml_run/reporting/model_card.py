@@ -12,23 +12,28 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ml_run.characters import visible
+from ml_run.config.names import SCRATCH_PREFIX
 from ml_run.reporting import markdown
 from ml_run.reporting.document import Code, Content, Loose, Section, Strong, User, bullets, paragraph, rich, table
-from ml_run.reporting.score_sections import confused_pairs, quick_scores
-from ml_run.wording import number_of, percent, score, sentence
+from ml_run.results import SPLITS
+from ml_run.wording import score, sentence
 
 if TYPE_CHECKING:
     from ml_run.config import Config
-    from ml_run.results import Evaluation, PreparedData, TrainedModel, Verdict
+    from ml_run.results import PreparedData
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _COMMIT_LENGTH = 40
+_WHERE_SCORES_ARE = (
+    "This card was written when the model was trained, before it was tested. Its scores on the test split, with their "
+    "intervals, and the verdict of the gate are in the report of the run that trained it (report.html and report.md)."
+)
 _SYNTHETIC = "SYNTHETIC: trained on generated text, to show how ml-run works. Of no use on real text."
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the card needs to know of the model; a `TrainedModel` has it all, the train stage knows it earlier."""
+    """What the card needs to know of the model; the train stage knows it before the model folder is sealed."""
 
     base: str
     base_revision: str | None
@@ -40,31 +45,25 @@ class ModelFacts:
     best_val_macro_f1: float | None
 
 
-def render_model_card(
-    config: Config,
-    data: PreparedData,
-    model: ModelFacts | TrainedModel,
-    evaluation: Evaluation | None = None,
-    verdict: Verdict | None = None,
-) -> str:
-    """The text of the model card.
+def render_model_card(config: Config, data: PreparedData, model: ModelFacts) -> str:
+    """The text of the model card, written as the model folder is sealed: before any test.
+
+    Scores and verdict are in the report of the run, for which a sealed folder cannot be opened again.
 
     Args:
         config: the run's config.
         data: what the model was trained on.
         model: the model.
-        evaluation: its scores on the test split; left out while there are none.
-        verdict: the gate's answer; left out while there is none.
     """
     sections = (
         _details(config, data, model),
         _use(data),
         _factors(data),
-        _metrics(model, evaluation, verdict),
+        _metrics(model),
         _data(data),
-        _analyses(evaluation),
+        _analyses(),
         _ethics(),
-        _caveats(config, data, model, evaluation),
+        _caveats(data, model),
     )
     parts = [_front_matter(data, model), f"# {_title(data)}"]
     parts += [f"> **{markdown.escape(_SYNTHETIC)}**"] if data.synthetic else []
@@ -73,7 +72,7 @@ def render_model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(data: PreparedData, model: ModelFacts | TrainedModel) -> str:
+def _front_matter(data: PreparedData, model: ModelFacts) -> str:
     import yaml
 
     fields: dict[str, Any] = {}
@@ -90,7 +89,7 @@ def _front_matter(data: PreparedData, model: ModelFacts | TrainedModel) -> str:
     return f"---\n{yaml.safe_dump(fields, allow_unicode=True, sort_keys=False)}---"
 
 
-def _is_hub_id(model: ModelFacts | TrainedModel) -> bool:
+def _is_hub_id(model: ModelFacts) -> bool:
     # A local folder is named by the hash of its weights, a hub model by a git commit or nothing.
     by_commit = model.base_revision is None or len(model.base_revision) == _COMMIT_LENGTH
     return by_commit and _HUB_ID.fullmatch(model.base) is not None
@@ -103,15 +102,15 @@ def _title(data: PreparedData) -> str:
     )
 
 
-def _base(model: ModelFacts | TrainedModel) -> Loose:
-    if model.base.startswith("scratch:"):
+def _base(model: ModelFacts) -> Loose:
+    if model.base.startswith(SCRATCH_PREFIX):
         return "none: trained from scratch"
     # Of a local folder only the name: its place is nobody's business.
     name = model.base if _is_hub_id(model) else PurePath(model.base).name
     return rich(User(name), f", revision {model.base_revision}" if model.base_revision else "")
 
 
-def _details(config: Config, data: PreparedData, model: ModelFacts | TrainedModel) -> Section:
+def _details(config: Config, data: PreparedData, model: ModelFacts) -> Section:
     labels = [piece for number, label in enumerate(data.labels) for piece in (", " if number else "", User(label))]
     rows: list[list[Loose]] = [
         ["Task", "single-label text classification"],
@@ -161,28 +160,18 @@ def _factors(data: PreparedData) -> Section:
     return Section("factors", "Factors", (bullets(factors),))
 
 
-def _metrics(model: ModelFacts | TrainedModel, evaluation: Evaluation | None, verdict: Verdict | None) -> Section:
-    first = (
+def _metrics(model: ModelFacts) -> Section:
+    said = (
         "Macro-F1 comes first: in it a rare class counts as much as a common one. Then accuracy, F1 of each class and "
+        "calibration."
     )
-    content: list[Content] = [paragraph(f"{first}calibration.")]
-    if verdict:
-        content.append(paragraph("Verdict of the gate: ", Strong(verdict.overall), ". ", sentence(verdict.reason)))
-    if evaluation is None:
-        val = score(model.best_val_macro_f1)
-        content.append(
-            paragraph(
-                f"Not evaluated on a test split yet. Macro-F1 on the validation split, which chose the epoch: {val}."
-            )
-        )
-    else:
-        caption = f"On {number_of(evaluation.n, 'row')} of the test split, used for nothing else"
-        content.append(table(caption, ["Metric", "Value", "95 % interval"], quick_scores(evaluation), numeric=" nn"))
-    return Section("metrics", "Metrics", tuple(content))
+    val = score(model.best_val_macro_f1)
+    chosen = f"Macro-F1 on the validation split, which chose the epoch and is therefore no test: {val}."
+    return Section("metrics", "Metrics", (paragraph(said), paragraph(chosen), paragraph(_WHERE_SCORES_ARE)))
 
 
 def _data(data: PreparedData) -> Section:
-    names = [name for name in ("train", "val", "test") if name in data.splits]
+    names = [name for name in SPLITS if name in data.splits]
     rows: list[list[Loose]] = [
         [User(label), *(f"{data.splits[name].classes.get(label, 0):,}" for name in names)] for label in data.labels
     ]
@@ -196,42 +185,27 @@ def _data(data: PreparedData) -> Section:
     return Section("data", "Training and evaluation data", tuple(content))
 
 
-def _analyses(evaluation: Evaluation | None) -> Section:
-    if evaluation is None:
-        return Section("analyses", "Quantitative analyses", (paragraph("None before the evaluation."),))
-    content: list[Content] = []
-    others = [*evaluation.baselines, *([evaluation.production] if evaluation.production else [])]
-    rows: list[list[Loose]] = [
-        [m.name, score(m.macro_f1.value), score(m.accuracy.value)] for m in (evaluation.candidate, *others)
-    ]
-    content.append(table("Side by side on the same rows", ["Model", "Macro-F1", "Accuracy"], rows, numeric=" nn"))
-    pairs = confused_pairs(evaluation.candidate, evaluation.labels)
-    if pairs:
-        content += [paragraph("Most frequent mistakes:"), bullets(pairs)]
-    return Section("analyses", "Quantitative analyses", tuple(content))
+def _analyses() -> Section:
+    said = (
+        "Scores of each class, the confusion matrix and the comparison with baselines and production: see there, too."
+    )
+    return Section("analyses", "Quantitative analyses", (paragraph(said),))
 
 
 def _ethics() -> Section:
     said: list[Loose] = [
         "How a person writes can tell where they come from. A label for a text must not become a label for its writer.",
-        "Mistakes are not spread evenly: see the F1 of each class, and which class is taken for which.",
+        "Mistakes are not spread evenly: the report has the F1 of each class, and which class is taken for which.",
         "The texts were written by people; whether they may be used so is for those who collected them to say.",
     ]
     return Section("ethics", "Ethical considerations", (bullets(said),))
 
 
-def _caveats(
-    config: Config, data: PreparedData, model: ModelFacts | TrainedModel, evaluation: Evaluation | None
-) -> Section:
+def _caveats(data: PreparedData, model: ModelFacts) -> Section:
     said: list[Loose] = [
         f"One training run, seed {model.seed}: another seed can score differently.",
         "The scores cannot be better than the labels they are measured against.",
     ]
-    small = [c for c in evaluation.candidate.classes if c.support < config.gate.min_support] if evaluation else []
-    said += [rich("Few test rows of ", User(c.label), f": {c.support:,}.") for c in small]
-    if evaluation and evaluation.candidate.accuracy.low is not None:
-        accuracy = evaluation.candidate.accuracy
-        said.append(f"The accuracy lies between {percent(accuracy.low)} and {percent(accuracy.high)} (95 % interval).")
     if data.synthetic:
         said.insert(0, Strong(visible(_SYNTHETIC)))
     return Section("caveats", "Caveats and recommendations", (bullets(said),))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml_run.characters import visible
 from ml_run.reporting.document import Code, Content, Loose, Mark, Section, User, bullets, paragraph, rich, table
 from ml_run.reporting.score_figures import MOST_CELLS, class_scores, confusion_matrix, model_comparison
 from ml_run.results import Estimate
@@ -188,20 +187,3 @@ def _confusion(evaluation: Evaluation) -> list[Content]:
     columns: list[Loose] = ["True class", *heads, "Recall"]
     caption = "Confusion matrix: rows are the true class, columns what the candidate said"
     return [confusion_matrix(labels, counts), table(caption, columns, rows, numeric=" " + "n" * (len(labels) + 1))]
-
-
-def quick_scores(evaluation: Evaluation) -> list[list[Loose]]:
-    """Metric, value and interval of the candidate, for the model card."""
-    model = evaluation.candidate
-    rows: list[list[Loose]] = [
-        [name, score(estimate.value), interval(estimate)]
-        for name, estimate in (
-            ("macro-F1", model.macro_f1),
-            ("accuracy", model.accuracy),
-            ("weighted F1", model.weighted_f1),
-        )
-    ]
-    rows.append(["expected calibration error", score(model.ece), "–"])
-    rows.append(["log loss", score(model.log_loss), "–"])
-    rows += [[rich("F1 of ", User(visible(c.label))), score(c.f1.value), interval(c.f1)] for c in model.classes]
-    return rows
