@@ -7,7 +7,6 @@ by one rename.
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 from contextlib import closing
 from functools import cache
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite:///"
 _VERSIONS = "alembic_version"
+_PATIENCE_SECONDS = 120.0
 
 
 def prepare(path: Path, artifacts: Path) -> None:
@@ -31,11 +31,20 @@ def prepare(path: Path, artifacts: Path) -> None:
         artifacts: folder for the artefacts of its default experiment.
 
     Raises:
-        StoreError: there is a database of another schema, or something else; nothing was written.
+        StoreError: there is a database of another schema, or something else, or another process has been at it for two
+            minutes; nothing was written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = path.with_name(f".{path.name}.lock")
+
+    def refusal(_note: str) -> StoreError:
+        return StoreError(
+            f"another process has been making the tracking database for {_PATIENCE_SECONDS:.0f} seconds",
+            where=str(path),
+            remedy=f"stop that process, which holds {lock.name} open, then try again",
+        )
+
+    with files.locked(lock, wait=_PATIENCE_SECONDS, refusal=refusal):
         if path.exists() and path.stat().st_size > 0:
             _check_schema(path)
         else:
