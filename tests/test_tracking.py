@@ -1,20 +1,23 @@
 import hashlib
+import importlib
 import logging
 import multiprocessing
 import random
 import socket
 import sqlite3
 import time
+from urllib.parse import unquote
 
 import pytest
 
 import processes
 from finished_run import events_of, finished_run, metrics_event, started_store, write_metrics
-from ml_run import tracking
+from ml_run import files, tracking
 from ml_run.config import Config
 from ml_run.errors import Interrupted, StoreError
 from ml_run.events import emit, recording
 from ml_run.experiment import create_experiment
+from ml_run.tracking import sqlite
 from ml_run.tracking.store import connect, store_faults
 
 SECRET = "s3cr3t-pass"
@@ -62,21 +65,6 @@ def test_the_config_names_the_store_before_the_environment(tmp_path, monkeypatch
     assert tracking.tracking_uri(make_config(), tmp_path) == "http://elsewhere:5000"
     chosen = make_config(tracking={"uri": "sqlite:///mine.db"})
     assert tracking.tracking_uri(chosen, tmp_path) == f"sqlite:///{tmp_path}/mine.db"
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("sqlite:////home/me@work/a.db", "sqlite:////home/me@work/a.db"),
-        ("postgresql://me:p/w@d@host:5/db", "postgresql://***@host:5/db"),
-        ("https://tok3n@host/x", "https://***@host/x"),
-        ("http://host/x?api_token=a&y=1", "http://host/x?api_token=***&y=1"),
-        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
-    ],
-)
-def test_mask_uri_hides_who_and_what_opens_the_store(uri, shown):
-    """A masked address holds no user name, password or token, whatever characters they are made of."""
-    assert tracking.mask_uri(uri) == shown
 
 
 def test_the_model_is_named_after_the_project_folder_in_characters_that_mlflow_takes(tmp_path):
@@ -222,15 +210,43 @@ def test_a_store_that_is_away_is_said_soon_and_without_its_password(tmp_path, sc
     assert "ml-run sync" in caught.value.remedy
 
 
-def test_r38_what_a_library_says_of_a_failure_is_shown_without_the_password():
-    """A message that quotes the address, whole or in part, reaches the user with who and what opens it left out."""
-    uri = f"postgresql://me:{SECRET}@db/runs"
+@pytest.mark.parametrize("password", [SECRET, "pw", "p%40ss/w@rd"])
+def test_r38_what_a_library_says_of_a_failure_is_shown_without_the_password(password):
+    """A message that quotes the address, in whole or in part, decoded or short, reaches the user without it."""
+    uri = f"postgresql://me:{password}@db/runs"
     with pytest.raises(StoreError) as caught, store_faults(uri):
-        raise OSError(f"cannot open {uri}, that is me:{SECRET}@db")
+        raise OSError(f"cannot open {uri}, that is me:{unquote(password)}@db")
     assert str(caught.value).startswith(
-        "postgresql://***@db/runs: the tracking store failed: cannot open ***@db/runs, that is ***@db"
+        "postgresql://me:***@db/runs: the tracking store failed:"
+        " cannot open postgresql://me:***@db/runs, that is me:***@db"
     )
     assert caught.value.__cause__ is None
+
+
+def test_a_bug_of_ours_is_not_told_as_a_fault_of_the_store(project):
+    """A ValueError of our own code passes; one that MLflow or SQLAlchemy raises is the store's."""
+    with pytest.raises(ValueError, match="invalid literal"), store_faults("sqlite:///x.db"):
+        int("x")
+    with pytest.raises(ModuleNotFoundError), store_faults("sqlite:///x.db"):
+        importlib.import_module("ml_run.nothing")
+    for uri, found in (
+        ("postgresql://h:port/db", "Port could not be cast to integer"),
+        ("mssql+nothing://h/db", "Can't load plugin|Connection|Name or service|resolution"),
+        ("nothing://h/db", "unsupported URI"),
+    ):
+        with pytest.raises(StoreError, match=f"the tracking store failed: .*({found})"):
+            tracking.aliases(make_config(tracking={"uri": uri}), project)
+
+
+def test_a_first_start_that_never_ends_is_given_up(tmp_path, monkeypatch):
+    """A stuck process that holds the lock of the database makes the next one say so, not wait for ever."""
+    monkeypatch.setattr(sqlite, "_PATIENCE_SECONDS", 0.1)
+    (tmp_path / "experiments").mkdir()
+    lock = files.locked(tmp_path / "experiments/.mlflow.db.lock", wait=0, refusal=OSError)
+    with lock, pytest.raises(StoreError, match=r"another process has been making the tracking database") as caught:
+        connect(make_config(), tmp_path)
+    assert "holds .mlflow.db.lock open" in caught.value.remedy
+    assert not (tmp_path / "experiments/mlflow.db").exists()
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):

@@ -6,12 +6,16 @@ from urllib.parse import unquote
 
 MASK = "***"
 # scheme://user:password@host. The password may hold anything up to the last @, as SQLAlchemy reads it; what looks like
-# a port (https://host:8080/path@version) is none.
-_PASSWORD = re.compile(r"(://[^\s:/@]*:)(?!\d{1,5}/)(\S+)(?=@)")
+# a port in a web address (https://host:8080/path@version) is none.
+_PASSWORD = re.compile(r"((?<!http)(?<!https)://[^\s:/@]*:)(\S+)(?=@)")
+_WEB_PASSWORD = re.compile(r"(https?://[^\s:/@]*:)(?!\d{1,5}/)(\S+)(?=@)")
 # https://token@host: for web addresses, a user without a password is a token.
 _TOKEN = re.compile(r"(https?://)([^\s:/@]+)(?=@)")
-_PARAMETER = re.compile(r"(?i)([?&](?:\w*password|passwd|pwd|\w*token|\w*secret|api_?key)=)([^&#\s]+)")
-_PATTERNS = (_PASSWORD, _TOKEN, _PARAMETER)
+_PARAMETER = re.compile(
+    r"(?i)([?&](?:[\w-]*(?:password|passphrase|passwd|token|secret|credential|signature|(?:api|access|account)[_-]?key)"
+    r"|pass|pwd|sig|key)=)([^&#\s]+)"
+)
+_PATTERNS = (_PASSWORD, _WEB_PASSWORD, _TOKEN, _PARAMETER)
 _PLACEHOLDER = re.compile(r"\$\{\w+\}")
 _SHORTEST_SECRET = 4
 

@@ -9,6 +9,7 @@ from ml_run.config import Config
 from ml_run.events import emit
 from ml_run.experiment import Experiment
 from ml_run.pipeline import require_ready
+from ml_run.redaction import mask_uris
 from ml_run.results import PreparedData
 from ml_run.splits import read_split
 
@@ -30,7 +31,7 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
     from ml_run.modeling.loading import load_base
     from ml_run.modeling.scoring import quiet_libraries
     from ml_run.stages.data import prepare_data
-    from ml_run.tracking import mask_uri, tracking_uri
+    from ml_run.tracking import tracking_uri
 
     with tempfile.TemporaryDirectory() as name:
         experiment = Experiment(Path(name) / "experiments" / "exp_dry_run")
@@ -49,7 +50,7 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
         "training_steps": _steps(config, data),
         "criteria": _criteria(config),
         "auto_deploy": config.deployment.auto_deploy,
-        "tracking": mask_uri(tracking_uri(config, project)),
+        "tracking": mask_uris(tracking_uri(config, project)),
     }
 
 

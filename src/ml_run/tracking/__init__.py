@@ -18,7 +18,7 @@ from ml_run.tracking.models import (
     version_tags,
 )
 from ml_run.tracking.sending import send
-from ml_run.tracking.store import mask_uri, tracking_uri
+from ml_run.tracking.store import tracking_uri
 
 __all__ = [
     "CANDIDATE",
@@ -29,7 +29,6 @@ __all__ = [
     "aliases",
     "download_model",
     "live",
-    "mask_uri",
     "point_alias",
     "register_version",
     "registered_name",

@@ -169,7 +169,9 @@ def artefacts(experiment: Experiment) -> list[tuple[Path, str | None]]:
 
 
 def _part(label: str) -> str:
-    return re.sub(r"[^\w\-]", "_", label)  # a label may hold / or be `..`, which a metric name may not
+    """A label as part of a metric name, which may hold no / and no `..`; labels that differ stay different."""
+    clean = re.sub(r"[^\w\-]", "_", label)
+    return clean if clean == label else f"{clean}_{files.hash_value(label)[:8]}"
 
 
 def _name(name: str) -> str:

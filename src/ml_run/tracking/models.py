@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import TYPE_CHECKING
 from ml_run import files
 from ml_run.errors import StoreError
 from ml_run.experiment import read_record
+from ml_run.redaction import mask_uris
 from ml_run.results import TrainedModel
 from ml_run.tracking import content, runs
 from ml_run.tracking.content import DIGEST
-from ml_run.tracking.store import connect, large_transfer, mask_uri, store_faults
+from ml_run.tracking.store import connect, large_transfer, store_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ml_run.tracking.store import Store
 
 _LOADER = "ml_run.modeling.pyfunc_model"
-_SCRATCH = ".mlflow-"
+_SCRATCH = "mlflow"
 _MODEL_IN_ARTEFACTS = "data/model"
 _PINNED = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "pydantic")
 _OVERRIDE = "ml_run.override"
@@ -88,17 +88,17 @@ def download_model(config: Config, project: Path, version: str, folder: Path) ->
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     store, name = connect(config, project), registered_name(config, project)
-    with files.atomic_folder(folder) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
+    with files.atomic_folder(folder) as temporary, files.scratch_folder(folder.parent, _SCRATCH) as scratch:
         with store_faults(store.uri), large_transfer():
             tags = store.client.get_model_version(name, version).tags
             source = store.client.get_model_version_download_uri(name, version)
             repository = get_artifact_repository(source, store.uri, store.uri)
-            fetched = Path(repository.download_artifacts(_MODEL_IN_ARTEFACTS, scratch))  # type: ignore[no-untyped-call]
+            fetched = Path(repository.download_artifacts(_MODEL_IN_ARTEFACTS, str(scratch)))  # type: ignore[no-untyped-call]
         fault = files.manifest_fault(fetched)
         if fault or files.folder_digest(fetched) != tags.get(DIGEST):
             raise StoreError(
                 f"version {version} of {name} is not the model that was registered: {fault or 'its manifest differs'}",
-                where=mask_uri(store.uri),
+                where=mask_uris(store.uri),
                 remedy="somebody changed it in the store; deploy another version",
             )
         shutil.copytree(fetched, temporary, dirs_exist_ok=True, copy_function=shutil.copyfile)
@@ -168,11 +168,10 @@ def _logged_model(store: Store, name: str, run: Run, experiment: Experiment) -> 
     for output in run.outputs.model_outputs if run.outputs else []:
         if store.client.get_logged_model(output.model_id).tags.get(DIGEST) == tags[DIGEST]:
             return str(output.model_id)
-    for leftover in experiment.folder.glob(f"{_SCRATCH}*"):
-        shutil.rmtree(leftover)
+    files.sweep(experiment.folder)  # a copy of the model left by a killed process may fill the disk
     logged = store.client.create_logged_model(run.info.experiment_id, name, run.info.run_id, tags=tags)
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=experiment.folder) as scratch:
-        packed = Path(scratch) / "packed"
+    with files.scratch_folder(experiment.folder, _SCRATCH) as scratch:
+        packed = scratch / "packed"
         pack(experiment, packed, logged.model_id, run.info.run_id)
         with large_transfer():
             store.client.log_model_artifacts(logged.model_id, str(packed))

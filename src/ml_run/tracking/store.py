@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import socket
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ml_run.errors import StoreError
 from ml_run.events import one_line
 from ml_run.experiment import EXPERIMENTS
+from ml_run.redaction import MASK, mask_uris, uri_passwords
 from ml_run.tracking import sqlite
 from ml_run.tracking.sqlite import SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from urllib.parse import SplitResult
 
     from mlflow import MlflowClient
 
@@ -30,6 +32,7 @@ _ARTIFACTS = "mlruns"
 _LARGE_TRANSFER_SECONDS = "600"
 _PROBE_SECONDS = 5
 _DATABASE_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mssql": 1433}
+_LIBRARIES = ("mlflow", "sqlalchemy", "alembic", "google.protobuf", "requests", "urllib3")
 _REMEDY = (
     "check that it is running and that tracking.uri or MLFLOW_TRACKING_URI is right; the files of the run are kept,"
     " and `ml-run sync` sends what is missing"
@@ -71,16 +74,6 @@ def tracking_uri(config: Config, project: Path) -> str:
     return f"{SQLITE}{project.absolute() / (database or f'{EXPERIMENTS}/mlflow.db')}"
 
 
-def mask_uri(uri: str) -> str:
-    """`uri` as it may be shown and stored: without user names, passwords or tokens."""
-    scheme, separator, rest = uri.partition("://")
-    if scheme.startswith(("sqlite", "file")) or not separator:
-        return uri
-    rest = re.sub(r"^.*@", "***@", rest, flags=re.DOTALL)  # greedy: a password may hold / and @
-    rest = re.sub(r"([?&][^=&]*(?:pass|token|secret|key|sig)[^=&]*=)[^&]*", r"\1***", rest, flags=re.IGNORECASE)
-    return f"{scheme}://{rest}"
-
-
 def connect(config: Config, project: Path) -> Store:
     """Open the store, creating a sqlite one where there is none.
 
@@ -108,17 +101,28 @@ def connect(config: Config, project: Path) -> Store:
 
 @contextmanager
 def store_faults(uri: str) -> Iterator[None]:
-    """Turn whatever the store fails with inside the block into a StoreError that names the store and a remedy."""
+    """Turn what the store fails with inside the block into a StoreError that names the store and a remedy.
+
+    Errors of our own code pass: a bug must not be told as a fault of the store.
+    """
     try:
         yield
-    except StoreError:
-        raise
-    except (OSError, ValueError, sqlite3.Error, ImportError) as error:
-        raise _store_error(uri, error) from None  # the cause may hold the password
     except Exception as error:
-        if not type(error).__module__.startswith(("mlflow", "sqlalchemy", "google.protobuf", "alembic")):
+        if not _is_of_the_store(error):
             raise
-        raise _store_error(uri, error) from None
+        raise _store_error(uri, error) from None  # the cause may hold the password
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    if isinstance(error, OSError | sqlite3.Error) or _is_of_a_library(type(error).__module__):
+        return True
+    # What the libraries raise of Python's own: a port that is no number, a missing driver, an answer that is no JSON.
+    called = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    return isinstance(error, ValueError | ImportError) and any(map(_is_of_a_library, called))
+
+
+def _is_of_a_library(module: str) -> bool:
+    return module.startswith(_LIBRARIES)
 
 
 @contextmanager
@@ -134,10 +138,11 @@ def large_transfer() -> Iterator[None]:
 
 
 def _store_error(uri: str, error: BaseException) -> StoreError:
-    shown, remedy = mask_uri(uri), _REMEDY
-    said = _innermost(error).replace(uri, shown).strip() or type(error).__name__
-    if "@" in shown:
-        said = re.sub(r"\S*@", "***@", said)
+    shown, remedy = mask_uris(uri), _REMEDY
+    said = _innermost(error).strip() or type(error).__name__
+    for password in uri_passwords(uri):  # however short, and where the message quotes but a part of the address
+        said = said.replace(password, MASK)
+    said = mask_uris(said)  # another address, say of the artefacts
     if isinstance(error, ModuleNotFoundError):
         remedy = f"install the database's driver: pip install {error.name}"
     return StoreError(f"the tracking store failed: {one_line(said)[:300]}", where=shown, remedy=remedy)
@@ -145,8 +150,8 @@ def _store_error(uri: str, error: BaseException) -> StoreError:
 
 def _innermost(error: BaseException) -> str:
     """The first line of the first cause: `Connection refused`, not the wrappings of four libraries."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
+    while (cause := error.__cause__ or error.__context__) is not None and not isinstance(cause, KeyError):
+        error = cause  # a KeyError says nothing but the key
     text = getattr(error, "strerror", None) or str(error)
     return str(text).strip().partition("\n")[0]
 
@@ -156,5 +161,12 @@ def _probe(uri: str) -> None:
     address = urlsplit(uri)
     kind = address.scheme.partition("+")[0]
     if address.hostname and kind in _DATABASE_PORTS:
-        place = (address.hostname, address.port or _DATABASE_PORTS[kind])
+        place = (address.hostname, _port(address) or _DATABASE_PORTS[kind])
         socket.create_connection(place, timeout=_PROBE_SECONDS).close()
+
+
+def _port(address: SplitResult) -> int | None:
+    try:
+        return address.port
+    except ValueError as error:
+        raise OSError(str(error)) from None
