@@ -116,7 +116,9 @@ def _run_error(experiment: Experiment, error: BaseException, secrets: Sequence[s
     if isinstance(error, Interrupted):
         found, where, remedy, kind = "stopped by a signal; everything up to here is saved", "", resume, "interrupted"
     elif isinstance(error, ConfigError):
-        found, where, remedy, kind = str(error), "", "correct ml_config.yaml and start a new run", "config"
+        first, more = error.faults[0], len(error.faults) - 1
+        found, where, remedy, kind = first.found, first.where, f"{first.remedy}; then start a new run", "config"
+        found += f" (and {more} more)" if more else ""
     elif isinstance(error, MlRunError):
         found, where, remedy = error.found, error.where, error.remedy
         kind = getattr(error, "kind", type(error).__name__.removesuffix("Error").lower())

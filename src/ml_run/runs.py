@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_run.config.file import LoadedConfig, load_config
-from ml_run.errors import Interrupted, MlRunError, UsageError
+from ml_run.errors import ConfigError, Interrupted, MlRunError, UsageError
 from ml_run.events import emit, recording
 from ml_run.experiment import (
     Experiment,
@@ -102,7 +102,7 @@ def walk(
         try:
             _walk_tracked(experiment, loaded, until, interruption)
         except (Exception, Interrupted) as caught:  # noqa: BLE001 -- the one place that turns any end into a result
-            error = caught
+            error = _with_lines(caught, loaded)
         with interruption.shielded():  # the end of a run is short, and must be whole
             result = conclude(loaded.config, experiment, error, secrets=loaded.secrets, exit_zero=exit_zero)
     return result, _in_words(error, result)
@@ -114,6 +114,13 @@ def _walk_tracked(experiment: Experiment, loaded: LoadedConfig, until: StageName
 
     with tracking.live(loaded.config, experiment):
         run_pipeline(loaded.config, experiment, interruption, until)
+
+
+def _with_lines(error: BaseException, loaded: LoadedConfig) -> BaseException:
+    """A fault that only the data showed, with the line of the config it is about."""
+    if not isinstance(error, ConfigError):
+        return error
+    return ConfigError([UsageError(f.found, where=loaded.where(f.where), remedy=f.remedy) for f in error.faults])
 
 
 def _in_words(error: BaseException | None, result: RunResult) -> MlRunError | None:
