@@ -112,6 +112,20 @@ def test_sweep_leaves_what_a_live_process_is_writing(tmp_path):
     assert files.manifest_fault(tmp_path / "3") is None
 
 
+def test_a_scratch_folder_goes_with_its_block_or_with_the_next_sweep(tmp_path):
+    """It is removed as the block ends; one left by a killed process is known to the sweep by its name."""
+    with files.scratch_folder(tmp_path, "mlflow") as folder:
+        files.sweep(tmp_path)
+        assert folder.is_dir()
+    assert list(tmp_path.iterdir()) == []
+    code = "import os, sys; from pathlib import Path; from ml_run import files\n"
+    code += "with files.scratch_folder(Path(sys.argv[1]), 'mlflow') as folder: (folder / 'x').touch(), os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", code, tmp_path]).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 1
+    files.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_lock_is_waited_for_and_then_refused_with_its_holder(tmp_path):
     """A lock given back in time is taken; one that is not ends in the error made of the holder's note."""
     path = tmp_path / ".lock"

@@ -9,8 +9,8 @@ def test_a_store_that_is_away_leaves_the_run_pending(tmp_path, monkeypatch):
     before = {path for path in run.experiment.folder.rglob("*") if path.is_file()}
     registration = register_run(run.config, run.experiment)
     assert registration.status == "pending"
-    assert registration.tracking_uri == "http://***@127.0.0.1:9"
-    assert registration.reason == "http://***@127.0.0.1:9: the tracking store failed: Connection refused"
+    assert registration.tracking_uri == "http://me:***@127.0.0.1:9"
+    assert registration.reason == "http://me:***@127.0.0.1:9: the tracking store failed: Connection refused"
     assert (registration.model_name, registration.run_id, registration.version) == ("dialects", None, None)
     assert {path for path in run.experiment.folder.rglob("*") if path.is_file()} == before
 
