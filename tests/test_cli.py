@@ -316,9 +316,9 @@ def test_a_contradicted_num_labels_names_both_numbers(tmp_path):
     done = ml_run(cwd=tmp_path)
     assert done.code == 2
     assert (
-        "\n✘ ml_config.yaml:14: model.num_labels is 4, but the data has 3 labels: 'Central', 'Northern', 'Southern'\n"
+        "\n✘ ml_config.yaml:12: model.num_labels is 4, but the data has 3 labels: 'Central', 'Northern', 'Southern'\n"
     ) in done.err
-    assert json.loads((only_run(tmp_path) / "result.json").read_text())["error"]["where"] == "ml_config.yaml:14"
+    assert json.loads((only_run(tmp_path) / "result.json").read_text())["error"]["where"] == "ml_config.yaml:12"
 
 
 def test_until_stops_and_resume_goes_on(project):

@@ -17,6 +17,7 @@ from ml_run.errors import ConfigError, MlRunError
 from ml_run.events import logger, one_line
 from ml_run.redaction import redact
 from ml_run.results import Deployment, Estimate, Record, RunRecord, RunResult
+from ml_run.wording import duration, number_of
 
 PLAIN_PROGRESS_SECONDS = 30.0
 """Where stderr is no terminal, a progress line is written this often: CI logs stay short."""
@@ -76,7 +77,7 @@ class _TerminalHandler(logging.Handler):
     def _stage_line(self, event: str, message: str, data: dict[str, Any]) -> None:
         mark, style = _MARKS[event]
         seconds = data.get("seconds")
-        tail = f"  ({_duration(seconds)})" if seconds is not None else ""
+        tail = f"  ({duration(seconds)})" if seconds is not None else ""
         self._print(f"{mark} ", style, message + tail)
 
     def _finding(self, message: str, data: dict[str, Any]) -> None:
@@ -123,7 +124,7 @@ def _measured(data: dict[str, Any]) -> Iterator[str]:
         if data.get(key) is not None:
             yield form.format(data[key])
     if data.get("seconds_left"):
-        yield f"{_duration(data['seconds_left'])} left"
+        yield f"{duration(data['seconds_left'])} left"
 
 
 @contextmanager
@@ -138,14 +139,6 @@ def showing(*, quiet: bool, secrets: Sequence[str] = ()) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         handler.close()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:  # noqa: PLR2004 -- beyond this a tenth of a second tells nothing
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 # --- errors and notes (stderr) --------------------------------------------------------------------------------------
@@ -239,7 +232,7 @@ def _facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     else:
         yield "status", Text(f"{result.status} after {', '.join(result.stages)}")
     if result.readiness:
-        counts = ", ".join(_plural(result.findings[s], s) for s in ("error", "warning") if s in result.findings)
+        counts = ", ".join(number_of(result.findings[s], s) for s in ("error", "warning") if s in result.findings)
         yield "data", Text(f"{result.readiness}{f' ({counts})' if counts else ''}")
     if result.deployment:
         yield result.deployment.action, Text(result.deployment.reason)
@@ -247,10 +240,6 @@ def _facts(result: RunResult) -> Iterator[tuple[str, Text]]:
         registered = result.registration
         note = registered.reason if registered.status == "pending" else f"MLflow run {registered.run_id}"
         yield "registry", Text(f"{registered.status}: {note}")
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _criteria_table(result: RunResult) -> Table:
@@ -313,7 +302,7 @@ def print_run(run: RunRecord) -> None:
     for title in ("stage", "status", "time", ""):
         table.add_column(title, overflow="fold")
     for name, stage in run.stages.items():
-        seconds = "" if stage.seconds is None else _duration(stage.seconds)
+        seconds = "" if stage.seconds is None else duration(stage.seconds)
         table.add_row(name, stage.status, seconds, Text(_lines(stage.message)))
     _write(table)
     print_text("")

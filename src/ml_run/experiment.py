@@ -36,6 +36,8 @@ class Experiment:
     """One run's folder; all of a run's files are reached through its properties."""
 
     folder: Path
+    _project: Path | None = None
+    """The project folder, where the run does not lie in it: a rehearsal."""
 
     @property
     def id(self) -> str:
@@ -45,7 +47,7 @@ class Experiment:
     @property
     def project(self) -> Path:
         """The folder `ml-run` was started in: holds `experiments/`."""
-        return self.folder.parent.parent
+        return self._project or self.folder.parent.parent
 
     @property
     def run_file(self) -> Path:

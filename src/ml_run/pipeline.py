@@ -19,6 +19,7 @@ from ml_run.results import (
     Verdict,
 )
 from ml_run.walk import walk_stage
+from ml_run.wording import number_of
 
 _SOURCES = {"train_path", "val_path", "test_path"}
 
@@ -78,7 +79,7 @@ def require_ready(data: PreparedData, *, report: str) -> None:
         return
     errors = [finding for finding in data.findings if finding.severity == "error"]
     places = [f"{e.file}:{e.line}" if e.line else e.file for e in errors[0].examples[:1]]
-    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors, the first"
+    count = number_of(len(errors), "error") + (", the first" if errors[1:] else "")
     raise NotReadyError(
         f"the data is not ready: {count}: {errors[0].message}",
         where="".join(places),

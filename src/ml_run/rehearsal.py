@@ -34,7 +34,7 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
     from ml_run.tracking import tracking_uri
 
     with tempfile.TemporaryDirectory() as name:
-        experiment = Experiment(Path(name) / "experiments" / "exp_dry_run")
+        experiment = Experiment(Path(name) / "exp_dry_run", project)
         experiment.data.mkdir(parents=True)
         data = prepare_data(config, experiment)
         require_ready(data, report="ml-run NAME --until data writes the full report")

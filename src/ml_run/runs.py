@@ -1,10 +1,12 @@
 """A run from the outside: begin one, go on with one, walk it to its end, tell its state."""
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ml_run import files
 from ml_run.config.file import LoadedConfig, load_config
 from ml_run.errors import ConfigError, Interrupted, MlRunError, UsageError
 from ml_run.events import emit, recording
@@ -39,7 +41,7 @@ def begin(
         name,
         config_text=loaded.resolved_yaml,
         command=redact(shlex.join(["ml-run", *arguments]), loaded.secrets),
-        config_path=loaded.path,
+        config_path=Path(os.path.relpath(loaded.path)),
         overrides=tuple(redact(value, loaded.secrets) for value in overrides),
         until=until,
     )
@@ -97,6 +99,7 @@ def walk(
         run = experiment.read_run().model_copy(update={"status": "running", "until": until, "exit_code": None})
         experiment.write_run(run)
         experiment.result.unlink(missing_ok=True)
+        files.sweep(experiment.folder)
         emit("run_started", f"{run.id}  {run.name}", id=run.id, name=run.name, until=until)
         error: BaseException | None = None
         try:
