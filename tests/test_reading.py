@@ -340,6 +340,19 @@ def test_a_parquet_text_that_is_not_utf8_is_named(tmp_path):
     assert _seen(source) == [("encoding", 2, "the field 'text' is not UTF-8")]
 
 
+def test_lists_in_parquet_with_bytes_that_are_no_text_cost_their_row_only(tmp_path):
+    """A list of texts cannot be looked at byte by byte: its row is named all the same, the others are read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    bad = pa.array([b"a", b"caf\xe9", b"c"], pa.binary()).view(pa.string())
+    tags = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), bad)
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "tags": tags}), tmp_path / "a.parquet")
+    source = read_file(tmp_path / "a.parquet", "a.parquet")
+    assert _texts(source) == [(1, "a"), (3, "c")]
+    assert _seen(source) == [("encoding", 2, "the field 'tags' is not UTF-8")]
+
+
 def test_a_damaged_parquet_file_is_refused(tmp_path):
     """Half a parquet file is none."""
     content = _as_format("a.parquet", [{"text": "a", "label": "b"}])

@@ -185,6 +185,12 @@ class TestOverrides:
         assert config.data.label_map == {"a": "b", "v1.0": "first"}
         assert config.registry.name == "no"
 
+    @pytest.mark.parametrize("override", ["data.label_map.a\udcff=b", "data.label_map.a=b\udcff"])
+    def test_bytes_that_are_no_text(self, here, override):
+        """An argument with bytes that are not UTF-8 is refused: no record and no config.yaml could hold them."""
+        (fault,) = faults(config_text(), override)
+        assert fault.endswith(" | holds the unprintable character '\\udcff' | remove it")
+
     @pytest.mark.parametrize(
         ("override", "fault"),
         [

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ from conftest import SHARED, make_rows
 from ml_run.config import Config
 from ml_run.errors import ConfigError, ExitCode, NotReadyError, UsageError
 from ml_run.experiment import Experiment
+from ml_run.results import PreparedData
 from ml_run.splits import read_split
 from ml_run.stages.data import prepare_data
 
@@ -714,6 +716,47 @@ def test_checks_change_severities_and_turn_rules_off(tmp_path):
     prepared, _ = _prepare(tmp_path, rows, checks={"duplicate_exact": "error", "label_whitespace": "off"})
     assert _rules(prepared) == {"duplicate_exact": "error"}
     assert prepared.readiness == "not ready"
+
+
+def test_half_surrogates_reach_no_record_and_no_file(tmp_path):
+    """JSON can escape half a surrogate pair, which no record, parquet or report can hold: the rows are left out."""
+    rows = _clean()
+    for split, found in rows.items():
+        _write(tmp_path / f"data/{split}.jsonl", found)
+    with (tmp_path / "data/train.jsonl").open("a") as file:
+        file.write('{"text": "waa \\ud800", "label": "Central"}\n')
+        file.write('{"text": "waa maxay", "label": "Cent\\udfffral"}\n')
+        file.write('{"text": "waa ayo", "label": "Central", "tags": [{"\\ud800": 1}]}\n')
+        file.write('{"text": "waa \\ud83d\\ude00", "label": "Central"}\n')
+    paths = {f"{split}_path": str(tmp_path / f"data/{split}.jsonl") for split in SPLITS}
+    prepared, experiment = _prepare_files(tmp_path, **paths)
+    assert PreparedData.model_validate_json(prepared.model_dump_json()) == prepared
+    assert _finding(prepared, "encoding").message == (
+        "3 rows left out (3 in data/train.jsonl); the first is line 121 of data/train.jsonl: "
+        "it holds half of a surrogate pair, which is no character"
+    )
+    assert read_split(experiment.split("train")).texts[-1] == "waa \U0001f600"
+    assert [row["line"] for row in _rejected(experiment)] == [121, 122, 123]
+
+
+def test_a_folder_whose_name_is_no_text_is_written_out(tmp_path):
+    """Names of files are bytes; in findings and records those that are not UTF-8 are shown by their numbers."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    rows = _clean()
+    rows["train"][0]["label"] += " "
+    for split, found in rows.items():
+        _write(folder / f"{split}.jsonl", found)
+    paths = {f"{split}_path": str(folder / f"{split}.jsonl") for split in SPLITS}
+    experiment = Experiment(tmp_path / "experiments/exp_1")
+    experiment.folder.mkdir(parents=True)
+    config = Config.model_validate({"data": {"train_path": "x.jsonl"}, "model": {"name": "scratch:tiny"}})
+    config = config.model_copy(
+        update={"data": config.data.model_copy(update=paths)}
+    )
+    prepared = prepare_data(config, experiment)
+    assert PreparedData.model_validate_json(prepared.model_dump_json()) == prepared
+    assert prepared.splits["train"].source == "caf\\udce9/train.jsonl"
+    assert _places(_finding(prepared, "label_whitespace")) == [("caf\\udce9/train.jsonl", 1)]
 
 
 def test_findings_come_worst_first_and_are_told(tmp_path, caplog):

@@ -99,16 +99,21 @@ def read(text: str, place_of: Callable[[int], Place], faults: Faults) -> Node | 
     Raises:
         Unreadable: nothing after the fault noted last can be understood.
     """
-    if bad := _UNPRINTABLE.search(text):
-        line = text.count("\n", 0, bad.start()) + 1
-        faults.add(place_of(line), f"holds the unprintable character {bad.group()!a}", "remove it")
-        raise Unreadable
+    refuse_unprintable(text, place_of, faults)
     reader = _Reader(text, place_of, faults)
     try:
         return reader.document()
     except yaml.MarkedYAMLError as error:
         reader.explain(error)
         raise Unreadable from None
+
+
+def refuse_unprintable(text: str, place_of: Callable[[int], Place], faults: Faults) -> None:
+    """Note a fault and raise Unreadable when `text` holds what YAML forbids, half a surrogate pair for instance."""
+    if bad := _UNPRINTABLE.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        faults.add(place_of(line), f"holds the unprintable character {bad.group()!a}", "remove it")
+        raise Unreadable
 
 
 class _Reader:

@@ -60,6 +60,7 @@ def set_value(root: strict_yaml.Mapping, override: str, order: int, faults: Faul
         faults.add(place, "is not section.key=value", "for instance: --set training.epochs=3")
         return
     try:
+        strict_yaml.refuse_unprintable(key, lambda _: place, faults)
         node = strict_yaml.read(text, lambda _: place, faults)
     except Unreadable:
         return

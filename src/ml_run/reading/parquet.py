@@ -63,8 +63,18 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     try:
         values: list[Any] = column.to_pylist()
     except UnicodeDecodeError:
-        values = [_decoded(value) for value in column.cast(pa.large_binary()).to_pylist()]
+        try:
+            values = [_decoded(value) for value in column.cast(pa.large_binary()).to_pylist()]
+        except pa.ArrowNotImplementedError:  # texts inside lists or structs
+            values = [_nested(value) for value in column]
     return values
+
+
+def _nested(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return _Undecodable(f"a {value.type} that cannot be decoded")
 
 
 def _decoded(value: bytes | None) -> str | None:

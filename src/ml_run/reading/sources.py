@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ml_run import events, files
+from ml_run.characters import visible
 from ml_run.config import Config, DataConfig
 from ml_run.config.names import DATA_FORMS, data_format, is_hub_address
 from ml_run.errors import ConfigError, MlRunError, NotReadyError, UsageError
@@ -70,7 +71,10 @@ def source_fingerprint(config: Config) -> str:
 
 def shown(path: str, project: Path) -> str:
     """A source as findings name it: relative to the project folder, hub addresses as they are."""
-    return path if is_hub_address(path) else os.path.relpath(path, project)
+    if is_hub_address(path):
+        return path
+    # Names of files may hold bytes that are not UTF-8, which no record could carry.
+    return visible(os.path.relpath(path, project))
 
 
 def _paths(data: DataConfig) -> dict[str, str]:
@@ -99,7 +103,9 @@ def _hash(path: Path) -> str:
         return files.hash_file(path)
     except OSError as error:
         raise NotReadyError(
-            f"the file cannot be read: {error.strerror}", where=str(path), remedy="check the path and its permissions"
+            f"the file cannot be read: {error.strerror}",
+            where=visible(str(path)),
+            remedy="check the path and its permissions",
         ) from None
 
 
