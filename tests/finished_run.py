@@ -57,7 +57,8 @@ def finished_run(project: Path, *, verdict="PASS", production=None, seed=0, **se
     )
     files.write_text(experiment.config_file, yaml.safe_dump(config.model_dump(mode="json")))
     _write_model(experiment, seed)
-    run = FinishedRun(config, experiment, _data(), _model(experiment), _evaluation(production), _verdict(verdict))
+    model = _model(experiment)
+    run = FinishedRun(config, experiment, _data(), model, _evaluation(production, model.digest), _verdict(verdict))
     _write_predictions(experiment)
     for path, record in (
         (experiment.data_report, run.data),
@@ -133,7 +134,7 @@ def _write_model(experiment: Experiment, seed: int) -> None:
         shutil.copytree(kept, folder, dirs_exist_ok=True)
         (folder / "train_rows.txt").write_text("0123abcd\n")
     logits = load_scorer(experiment.model, device="cpu").logits(TEXTS[:32])
-    files.write_json(experiment.reference, {"texts": TEXTS[:32], "logits": logits.tolist()})
+    files.write_json(experiment.reference, {"labels": LABELS, "texts": TEXTS[:32], "logits": logits.tolist()})
 
 
 def _data() -> PreparedData:
@@ -160,7 +161,7 @@ def _model(experiment: Experiment) -> TrainedModel:
     )  # fmt: skip
 
 
-def _evaluation(production: str | None) -> Evaluation:
+def _evaluation(production: str | None, digest: str) -> Evaluation:
     half = Estimate(value=0.75, low=0.6, high=0.85)
     scores = ModelScores(
         name="candidate", n=60, accuracy=half, macro_f1=half, weighted_f1=half, log_loss=0.5, ece=None,
@@ -170,6 +171,7 @@ def _evaluation(production: str | None) -> Evaluation:
     return Evaluation(
         labels=LABELS, n=60, candidate=scores, baselines=(scores.model_copy(update={"name": "majority"}),),
         production=None, production_version=production, comparisons=(), latency_ms_p50=1.0, latency_ms_p95=2.0,
+        model_digest=digest,
     )  # fmt: skip
 
 

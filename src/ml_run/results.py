@@ -240,6 +240,8 @@ class Evaluation(Record):
     latency_ms_p50: Number
     latency_ms_p95: Number
     """Time to score one text, measured on this machine over up to 50 test rows."""
+    model_digest: str | None = None
+    """`TrainedModel.digest` of the candidate that was judged: no other is deployed on this evaluation."""
     candidate_without_leaks: ModelScores | None = None
     """With `data.leaks: keep`: the scores on the test rows that have no copy in train."""
 
@@ -286,7 +288,10 @@ class Verification(Record):
     largest_difference: float
     """Largest absolute difference of any logit."""
     same_labels: bool
+    """The label names are the trained model's, and so is every predicted label that is no exact tie."""
     seconds: float
+    labels: tuple[str, ...] = ()
+    """The label names of the exported model."""
 
 
 class Deployment(Record):

@@ -6,6 +6,7 @@ import pytest
 from finished_run import finished_run, started_store
 from ml_run import deployments, files, tracking
 from ml_run.errors import StoreError, UsageError
+from ml_run.experiment import write_record
 from ml_run.stages.deploy import deploy_experiment, deploy_model, production
 from ml_run.tracking.store import connect
 
@@ -106,6 +107,55 @@ def test_a_model_that_answers_otherwise_is_not_deployed(tmp_path):
     assert connect(run.config, tmp_path).client.search_registered_models() == []
     assert list(deployments.root(tmp_path).iterdir()) == []
     assert not run.experiment.handoff.exists()
+
+
+def test_a_model_of_other_label_names_is_not_deployed(tmp_path):
+    """Equal logits under exchanged names: action failed, and the message is about names, not about logits."""
+    run = finished_run(started_store(tmp_path))
+    known = json.loads(run.experiment.reference.read_text())
+    known["labels"].reverse()
+    run.experiment.reference.write_text(json.dumps(known))
+    deployment = deploy(run)
+    assert deployment.action == "failed"
+    assert (
+        "could not be verified: its labels are Central, Northern, Southern, the trained model's are Southern, Northern"
+    ) in deployment.reason
+    assert nothing_is_served(run)
+
+
+def test_a_damaged_reference_is_named_as_such(tmp_path):
+    """The fresh process's own words reach the reason: what is damaged, without a traceback."""
+    run = finished_run(started_store(tmp_path))
+    run.experiment.reference.write_text("{")
+    reason = deploy(run).reason
+    assert "the exported model could not be verified: reference.json is damaged: JSONDecodeError" in reason
+    assert nothing_is_served(run)
+
+
+@pytest.mark.parametrize("digest", [None, "0" * 64])
+@pytest.mark.parametrize("override", [None, "I know better"])
+def test_a_verdict_on_another_model_never_deploys_this_one(tmp_path, digest, override):
+    """Scores and verdict of a model that is no longer there, or of an unnamed one: refused, also with --override."""
+    run = finished_run(started_store(tmp_path))
+    stale = run.evaluation.model_copy(update={"model_digest": digest})
+    with pytest.raises(UsageError, match="holds another model than the one its verdict is on") as caught:
+        deploy_model(run.config, run.experiment, run.data, run.model, stale, run.verdict)
+    assert caught.value.remedy == f"judge this one: ml-run --resume {run.experiment.id}"
+    write_record(run.experiment.metrics, stale)
+    with pytest.raises(UsageError, match="holds another model than the one its verdict is on"):
+        deploy_experiment(run.config, run.experiment, override)
+    assert nothing_is_served(run)
+    assert not run.experiment.handoff.exists()
+
+
+def test_a_model_exchanged_after_the_verdict_is_not_deployed(tmp_path):
+    """The records agree, but the sealed folder is another model's: refused."""
+    run = finished_run(started_store(tmp_path))
+    (run.experiment.model / "README.md").write_text("another model")
+    files.seal_folder(run.experiment.model)
+    with pytest.raises(UsageError, match="holds another model than the one its verdict is on"):
+        deploy_experiment(run.config, run.experiment)
+    assert nothing_is_served(run)
 
 
 @pytest.mark.parametrize("auto_deploy", [True, False])

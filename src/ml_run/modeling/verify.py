@@ -9,10 +9,18 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ml_run import files
+from ml_run.errors import StoreError
 from ml_run.experiment import write_record
 from ml_run.results import Verification
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_run.modeling.scoring import Scorer
 
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 
@@ -22,20 +30,18 @@ def verify(folder: Path, reference: Path) -> Verification:
 
     Args:
         folder: a sealed model folder; every file is compared with its manifest, before and after.
-        reference: JSON with `texts` and `logits` [texts, labels].
+        reference: JSON with `labels`, `texts` and `logits` [texts, labels].
 
     Raises:
-        StoreError: the folder is damaged or holds no model.
-        ValueError: the model has another number of labels or gives no numbers, or loading it changed its folder.
+        ValueError: the folder or the reference is damaged; the model has another number of labels or gives no
+            numbers; or loading it changed its folder.
     """
     import numpy as np
 
-    from ml_run.modeling.scoring import load_scorer
-
     start = time.monotonic()
-    known = json.loads(reference.read_text("utf-8"))
-    expected = np.asarray(known["logits"], np.float32)
-    found = load_scorer(folder).logits(known["texts"])
+    names, texts, expected = _read_reference(reference)
+    scorer = _load(folder)
+    found = scorer.logits(texts)
     if found.shape != expected.shape:
         raise ValueError(f"the model gives logits of shape {found.shape}, expected {expected.shape}")
     if not np.isfinite(found).all():
@@ -45,9 +51,43 @@ def verify(folder: Path, reference: Path) -> Verification:
     return Verification(
         rows=len(expected),
         largest_difference=float(np.abs(found - expected).max()),
-        same_labels=bool((found.argmax(1) == expected.argmax(1)).all()),
+        same_labels=scorer.labels == names and _same_predictions(found, expected),
+        labels=scorer.labels,
         seconds=round(time.monotonic() - start, 3),
     )
+
+
+def _read_reference(path: Path) -> tuple[tuple[str, ...], list[str], NDArray[np.float32]]:
+    import numpy as np
+
+    try:
+        known = json.loads(path.read_text("utf-8"))
+        expected = np.asarray(known["logits"], np.float32)
+        names, texts = tuple(known["labels"]), list(known["texts"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path.name} is damaged: {type(error).__name__}: {error}") from error
+    if not texts or expected.shape != (len(texts), len(names)) or not np.isfinite(expected).all():
+        raise ValueError(
+            f"{path.name} is damaged: its logits do not fit its {len(texts)} texts and {len(names)} labels"
+        )
+    return names, texts, expected
+
+
+def _load(folder: Path) -> Scorer:
+    from ml_run.modeling.scoring import load_scorer
+
+    try:
+        return load_scorer(folder)
+    except StoreError as error:
+        raise ValueError(f"its files are damaged: {error.found}") from error
+
+
+def _same_predictions(found: NDArray[np.float32], expected: NDArray[np.float32]) -> bool:
+    """Whether each row's highest logit is of the same label; among logits that were equal to the bit, any will do."""
+    import numpy as np
+
+    predicted = found.argmax(1)
+    return bool((expected[np.arange(len(expected)), predicted] == expected.max(1)).all())
 
 
 def _refuse_network(event: str, _arguments: object) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_run import deployments, files, tracking
 from ml_run.deployments import Change
@@ -44,10 +44,14 @@ def deploy_model(
 
     Only a PASS is ever registered or deployed. A store that fails gives the action `failed`: production is unchanged,
     and `ml-run --resume` does this stage again.
+
+    Raises:
+        UsageError: the evaluation is not of this model.
     """
     stopped = _why_stop(config, evaluation, verdict)
     if stopped is not None:
         return stopped
+    _refuse_unjudged(experiment, model, evaluation)
     try:
         if config.deployment.auto_deploy and not _first_by_hand(config, evaluation):
             deployment = _deploy(config, experiment, evaluation.production_version, None)
@@ -72,7 +76,7 @@ def deploy_experiment(config: Config, experiment: Experiment, override: str | No
         override: why a model that did not pass is deployed all the same; recorded with the version.
 
     Raises:
-        UsageError: the run has no verdict, or did not pass and no reason is given.
+        UsageError: the run has no verdict, its verdict is not on this model, or it did not pass and no reason is given.
         StoreError: the store or the verification failed; production is unchanged.
     """
     if not experiment.verdict.is_file():
@@ -81,18 +85,31 @@ def deploy_experiment(config: Config, experiment: Experiment, override: str | No
         )
     verdict = read_record(experiment.verdict, Verdict)
     evaluation = read_record(experiment.metrics, Evaluation)
+    data, model = (
+        read_record(experiment.data_report, PreparedData),
+        read_record(experiment.training_record, TrainedModel),
+    )
+    _refuse_unjudged(experiment, model, evaluation)
     _refuse_without_reason(config, experiment, evaluation, verdict, override)
     recover(config, experiment.project)
     expected = evaluation.production_version
     if override is not None:
         expected = tracking.aliases(config, experiment.project).get(tracking.PRODUCTION)
     deployment = _deploy(config, experiment, expected, override)
-    data, model = (
-        read_record(experiment.data_report, PreparedData),
-        read_record(experiment.training_record, TrainedModel),
-    )
     write_record(experiment.handoff, build_handoff(experiment, data, model, evaluation, verdict, deployment))
     return deployment
+
+
+def _refuse_unjudged(experiment: Experiment, model: TrainedModel, evaluation: Evaluation) -> None:
+    """Raise UsageError when the scores and the verdict are on another model than the one that would be deployed."""
+    manifest = experiment.model / files.MANIFEST
+    there = files.folder_digest(experiment.model) if manifest.is_file() else model.digest  # export tells of damage
+    if not evaluation.model_digest == model.digest == there:
+        raise UsageError(
+            f"run {experiment.id} holds another model than the one its verdict is on",
+            where=str(experiment.model),
+            remedy=f"judge this one: ml-run --resume {experiment.id}",
+        )
 
 
 def _refuse_without_reason(
@@ -197,21 +214,24 @@ def _verify(folder: Path, reference: Path) -> Verification:
             raise _not_verified(folder, f"no answer within {_VERIFY_SECONDS} s") from None
         if ended.returncode != 0:
             said = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
-            raise _not_verified(folder, one_line(said[-1])[:300])
+            raise _not_verified(folder, one_line(said[-1]).removeprefix("ValueError: ")[:300])
         verification = read_record(answer, Verification)
-    allowed = TOLERANCE * max(1.0, _largest_logit(reference))
-    if verification.largest_difference > allowed or not verification.same_labels:
-        raise _not_verified(
-            folder,
-            f"a logit differs by {verification.largest_difference:.2g} from the trained model's on"
-            f" {verification.rows} rows, {allowed:.2g} is allowed",
-        )
+    if why := _difference(verification, json.loads(reference.read_text("utf-8"))):
+        raise _not_verified(folder, why)
     return verification
 
 
-def _largest_logit(reference: Path) -> float:
-    rows = json.loads(reference.read_text("utf-8"))["logits"]
-    return max((abs(value) for row in rows for value in row), default=0.0)
+def _difference(found: Verification, trained: dict[str, Any]) -> str:
+    """How the exported model differs from the trained one; empty when it does not."""
+    if found.labels != tuple(trained["labels"]):
+        return f"its labels are {', '.join(found.labels)}, the trained model's are {', '.join(trained['labels'])}"
+    allowed = TOLERANCE * max(1.0, *(abs(value) for row in trained["logits"] for value in row))
+    if found.largest_difference > allowed:
+        return (
+            f"a logit differs by {found.largest_difference:.2g} from the trained model's on {found.rows} rows,"
+            f" {allowed:.2g} is allowed"
+        )
+    return "" if found.same_labels else f"it predicts another label than the trained model on some of {found.rows} rows"
 
 
 def _not_verified(folder: Path, why: str) -> StoreError:
