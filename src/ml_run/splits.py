@@ -5,6 +5,9 @@ from pathlib import Path
 
 from ml_run import files
 
+TRAIN_ROWS = "train_rows.txt"
+"""File in a model folder: the hash of each row the model was trained on, sorted, one a line."""
+
 
 @dataclass(frozen=True)
 class SplitRows:

@@ -89,6 +89,18 @@ def test_a_changed_model_is_refused(folder, tmp_path):
         load_scorer(copy)
 
 
+def test_files_verified_a_moment_ago_are_not_read_twice(folder, tmp_path):
+    """`verified` trusts the caller's comparison: the manifest is not looked at again."""
+    import shutil
+
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    (copy / "README.md").write_text("added after it was sealed")
+    with pytest.raises(StoreError, match=r"README\.md does not belong there"):
+        load_scorer(copy)
+    assert load_scorer(copy, verified=True).labels == LABELS
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path):
     """The error names the folder."""
     with pytest.raises(StoreError, match="no model can be loaded") as caught:

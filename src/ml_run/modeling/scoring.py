@@ -94,18 +94,19 @@ def softmax(scores: "NDArray[np.float64]") -> "NDArray[np.float64]":
     return shares
 
 
-def load_scorer(folder: Path, device: str = "auto") -> Scorer:
+def load_scorer(folder: Path, device: str = "auto", *, verified: bool = False) -> Scorer:
     """Load the model in `folder`, with no network and no code of its own.
 
     Args:
         folder: as the train stage writes it, or anything `save_pretrained` wrote as safetensors. Where it holds a
             manifest, every file is first compared with it.
         device: `auto` takes the accelerator if there is one; otherwise a name torch knows, e.g. `cpu`.
+        verified: its files were compared with the manifest a moment ago: do not read them twice.
 
     Raises:
         StoreError: a file differs from the manifest, or the folder holds no model.
     """
-    fault = files.manifest_fault(folder) if (folder / files.MANIFEST).exists() else None
+    fault = None if verified or not (folder / files.MANIFEST).exists() else files.manifest_fault(folder)
     if fault is not None:
         raise StoreError(fault, where=str(folder), remedy="this is not the model that was trained; do not use it")
     try:

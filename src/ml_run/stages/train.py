@@ -13,13 +13,11 @@ from ml_run.modeling import checkpoints, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import best_epoch, patience_is_spent
 from ml_run.results import EpochScores, PreparedData, TrainedModel
-from ml_run.splits import SplitRows, read_split
+from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
 
 if TYPE_CHECKING:
     from ml_run.modeling.loading import BaseModel
 
-TRAIN_ROWS = "train_rows.txt"
-"""File in the model folder: the hash of each row the model was trained on, sorted, one a line."""
 _REFERENCE_ROWS = 32
 
 
@@ -163,7 +161,7 @@ def _keep_best(task: _Task, last: Checkpoint) -> TrainedModel:
     assert best is not None, "a complete training has evaluated at least once"
     assert last.best is not None
     _refuse_collapse(task, last, best.step)
-    scorer = scoring.load_scorer(last.best)
+    scorer = scoring.load_scorer(last.best, verified=True)  # by newest_verified, with `last`
     _write_model(task, scorer, _card(task, last, best, scorer.model.num_parameters()))
     _write_reference(task, scorer)
     return TrainedModel(
