@@ -17,8 +17,8 @@ def test_a_store_that_is_away_leaves_the_run_pending(tmp_path, monkeypatch):
 
 def test_what_was_pending_is_sent_once_the_store_is_back(tmp_path, monkeypatch):
     """The same call completes the store later: run, and a version as candidate for the model that passed."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     run = finished_run(started_store(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert register_run(run.config, run.experiment).status == "pending"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     registration = register_run(run.config, run.experiment)
