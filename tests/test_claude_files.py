@@ -13,9 +13,10 @@ import yaml
 
 from ml_run.cli import app
 from ml_run.config import Config
+from ml_run.config.names import known_profiles
 from ml_run.errors import ExitCode
 from ml_run.experiment import Experiment
-from ml_run.languages import known_profiles, load_profile
+from ml_run.languages import load_profile
 from ml_run.results import STAGES, CriterionResult, Registration, RunError, RunRecord
 
 ROOT = Path(__file__).parents[1]
