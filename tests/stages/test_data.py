@@ -750,9 +750,7 @@ def test_a_folder_whose_name_is_no_text_is_written_out(tmp_path):
     experiment = Experiment(tmp_path / "experiments/exp_1")
     experiment.folder.mkdir(parents=True)
     config = Config.model_validate({"data": {"train_path": "x.jsonl"}, "model": {"name": "scratch:tiny"}})
-    config = config.model_copy(
-        update={"data": config.data.model_copy(update=paths)}
-    )
+    config = config.model_copy(update={"data": config.data.model_copy(update=paths)})
     prepared = prepare_data(config, experiment)
     assert PreparedData.model_validate_json(prepared.model_dump_json()) == prepared
     assert prepared.splits["train"].source == "caf\\udce9/train.jsonl"
