@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
+import logging
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_run import files, statistics
-from ml_run.errors import MlRunError
+from ml_run.errors import MlRunError, TrainingError
 from ml_run.events import emit
-from ml_run.results import ClassScores, Comparison, Estimate, Evaluation, ModelScores
-from ml_run.splits import SplitRows, read_split
+from ml_run.results import Comparison, Estimate, Evaluation, ModelScores
+from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +58,10 @@ def evaluate_model(
         data: the data stage's answer.
         model: the train stage's answer.
         production: what the alias `production` points at now, or None.
+
+    Raises:
+        StoreError: the sealed model is damaged.
+        TrainingError: the candidate gives scores that are no numbers.
     """
     from ml_run.modeling.scoring import load_scorer
 
@@ -78,9 +81,10 @@ def evaluate_model(
         baselines=tuple(scores[name] for name in ("majority", "linear")),
         production=scores.get("production"),
         production_version=production.version if production else None,
-        comparisons=tuple(_compare(candidate, o, test, len(data.labels), excluded, seed) for o in others),
+        comparisons=tuple(_compare(candidate, o, test, data.labels, excluded, seed) for o in others),
         latency_ms_p50=p50,
         latency_ms_p95=p95,
+        model_digest=model.digest,
         candidate_without_leaks=_without_leaks(config, candidate, train, test, data.labels, seed),
     )
 
@@ -89,13 +93,24 @@ def evaluate_model(
 
 
 def _predict(scorer: Scorer, name: str, test: SplitRows, labels: tuple[str, ...]) -> _Predictions:
-    """Score the rows; the model's labels are matched with the run's by name, never by position."""
+    """Score the rows; the model's labels are matched with the run's by name, never by position.
+
+    Raises:
+        TrainingError: a score is no number: its row would be counted for whatever class comes first.
+    """
     import numpy as np
 
     def progress(done: int, total: int) -> None:
         emit("progress", f"scoring {name}", stage="evaluate", done=done, total=total)
 
     probabilities = scorer.probabilities(test.texts, progress=progress).astype(np.float64)
+    lost = int((~np.isfinite(probabilities)).any(1).sum())
+    if lost:
+        raise TrainingError(
+            f"the {name} model gives scores that are no numbers for {lost} of {len(test)} test rows",
+            kind="non_finite",
+            remedy="train it anew with a smaller training.learning_rate",
+        )
     position = {label: number for number, label in enumerate(labels)}
     to_run = np.array([position.get(label, len(labels)) for label in scorer.labels])
     ids = to_run[probabilities.argmax(1)] if len(test) else np.zeros(0, np.int64)
@@ -123,7 +138,9 @@ def _production(production: ProductionModel | None, test: SplitRows, labels: tup
         return [_predict(load_scorer(production.folder), "production", test, labels)]
     except (MlRunError, OSError, ValueError) as error:
         # The candidate can still be judged on its own; criteria against production become INCONCLUSIVE.
-        emit("warning", f"production version {production.version} cannot be scored: {error}")
+        why = error.found if isinstance(error, MlRunError) else error
+        said = f"production version {production.version} cannot be scored: {why}"
+        emit("warning", said, level=logging.WARNING, version=production.version)
         return []
 
 
@@ -156,40 +173,9 @@ def _write_predictions(
 
 
 def _scores(predictions: _Predictions, true: Sequence[int], labels: tuple[str, ...], seed: int) -> ModelScores:
-    from ml_run.modeling.metric_modules import LabelScores, ProbabilityScores, compute
+    from ml_run.modeling.scores import score_predictions
 
-    with tempfile.TemporaryDirectory() as name:
-        cache, k = Path(name), len(labels)
-        points = compute(LabelScores, cache, predictions=predictions.ids, references=true, labels=k)
-        soft = {"log_loss": None, "ece": None}
-        if predictions.probabilities is not None:
-            soft = compute(ProbabilityScores, cache, predictions=predictions.probabilities.tolist(), references=true)
-    matrix = statistics.confusion_matrix(true, predictions.ids, k)
-    macro, weighted, by_class = statistics.f1_intervals(matrix, seed=seed)
-    return ModelScores(
-        name=predictions.name,
-        n=len(true),
-        accuracy=statistics.wilson(int(matrix.diagonal().sum()), len(true)),
-        macro_f1=macro,
-        weighted_f1=weighted,
-        log_loss=soft["log_loss"],
-        ece=soft["ece"],
-        classes=tuple(_class_scores(labels, c, points, by_class[c]) for c in range(k)),
-        confusion=tuple(tuple(row[:k]) for row in points["confusion"][:k]),
-    )
-
-
-def _class_scores(labels: tuple[str, ...], number: int, points: dict[str, list[float]], f1: Estimate) -> ClassScores:
-    support = int(points["support"][number])
-    hits = points["confusion"][number][number]  # type: ignore[index]
-    predicted = sum(row[number] for row in points["confusion"])  # type: ignore[index]
-    return ClassScores(
-        label=labels[number],
-        support=support,
-        precision=statistics.wilson(hits, predicted),
-        recall=statistics.wilson(hits, support),
-        f1=f1,
-    )
+    return score_predictions(predictions.name, predictions.ids, predictions.probabilities, true, labels, seed=seed)
 
 
 def _without_leaks(
@@ -222,7 +208,7 @@ def _known_to(production: ProductionModel | None, test: SplitRows) -> NDArray[np
     """Which test rows the production model was trained on; all False without a list of them."""
     import numpy as np
 
-    path = production.folder / "train_rows.txt" if production else None
+    path = production.folder / TRAIN_ROWS if production else None
     if path is None or not path.is_file():
         return np.zeros(len(test), bool)
     trained_on = set(path.read_text("utf-8").split())
@@ -233,30 +219,40 @@ def _compare(
     candidate: _Predictions,
     other: _Predictions,
     test: SplitRows,
-    k: int,
+    labels: tuple[str, ...],
     known_to_production: NDArray[np.bool_],
     seed: int,
 ) -> Comparison:
     import numpy as np
 
     rows = ~known_to_production if other.name == "production" else np.ones(len(test), bool)
-    n, excluded = int(rows.sum()), int((~rows).sum())
-    if n < FEWEST_COMPARED:
-        left_out = f"; {excluded} were left out because production was trained on them" if excluded else ""
-        note = f"{n} test rows are too few to compare two models, {FEWEST_COMPARED} are needed{left_out}"
-        nothing = Estimate(value=None)
-        return Comparison(
-            against=other.name, n=n, excluded=excluded, macro_f1_difference=nothing, accuracy_difference=nothing,
-            note=note,
-        )  # fmt: skip
-    true, new, old = np.asarray(test.label_ids)[rows], candidate.ids[rows], other.ids[rows]
-    return Comparison(
+    true, new, old = np.asarray(test.label_ids, int)[rows], candidate.ids[rows], other.ids[rows]
+    comparison = Comparison(
         against=other.name,
-        n=n,
-        excluded=excluded,
-        macro_f1_difference=statistics.macro_f1_difference(true, new, old, k, seed=seed),
-        accuracy_difference=statistics.accuracy_difference(new == true, old == true),
+        n=int(rows.sum()),
+        excluded=int((~rows).sum()),
+        macro_f1_difference=Estimate(value=None),
+        accuracy_difference=Estimate(value=None),
+        note=_why_not_compared(true, int((~rows).sum()), labels),
     )
+    if comparison.note:
+        return comparison
+    differences = {
+        "macro_f1_difference": statistics.macro_f1_difference(true, new, old, len(labels), seed=seed),
+        "accuracy_difference": statistics.accuracy_difference(new == true, old == true),
+    }
+    return comparison.model_copy(update=differences)
+
+
+def _why_not_compared(true: NDArray[np.int64], excluded: int, labels: tuple[str, ...]) -> str:
+    """Why rows with the labels `true` cannot tell which of two models is better; empty when they can."""
+    left_out = f"; {excluded} were left out because production was trained on them" if excluded else ""
+    if len(true) < FEWEST_COMPARED:
+        return f"{len(true)} test rows are too few to compare two models, {FEWEST_COMPARED} are needed{left_out}"
+    gone = [label for number, label in enumerate(labels) if number not in true]
+    if gone:
+        return f"no test rows of {', '.join(gone)} are left to compare two models on{left_out}"
+    return ""
 
 
 def _latency(scorer: Scorer, texts: Sequence[str]) -> tuple[float | None, float | None]:
