@@ -49,9 +49,8 @@ def confusion_matrix(true: Ids, predicted: Ids, k: int) -> NDArray[np.int64]:
     """Counts [k, k + 1]: true label by predicted label; the last column holds labels this run does not know."""
     import numpy as np
 
-    matrix = np.zeros((k, k + 1), dtype=np.int64)
-    np.add.at(matrix, (np.asarray(true, int), np.minimum(np.asarray(predicted, int), k)), 1)
-    return matrix
+    cells = np.asarray(true, int) * (k + 1) + np.minimum(np.asarray(predicted, int), k)
+    return np.bincount(cells, minlength=k * (k + 1)).reshape(k, k + 1)
 
 
 def f1_by_class(matrix: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -180,6 +181,13 @@ def test_scores_match_scikit_learn():
     assert found["accuracy"] == pytest.approx(accuracy_score(truth, predicted))
     assert found["log_loss"] == pytest.approx(log_loss(truth, softmax(logits), labels=[0, 1, 2, 3]), rel=1e-5)
     assert found["predicted_classes"] == 4
+
+
+def test_scores_of_logits_that_are_no_numbers_are_no_numbers_either():
+    """A NaN reaches the divergence guard as NaN; it is not taken for a good score."""
+    logits = np.array([[np.nan, 0.0], [0.0, 1.0]], np.float32)
+    found = module.scores(SimpleNamespace(predictions=logits, label_ids=np.array([0, 1])))
+    assert math.isnan(found["log_loss"])
 
 
 def test_r15_nothing_not_finite_is_ever_saved(tmp_path):

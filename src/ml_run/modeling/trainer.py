@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import (
     DataCollatorWithPadding,
     EvalPrediction,
@@ -23,12 +22,14 @@ from transformers import (
     TrainingArguments,
 )
 
+from ml_run import statistics
 from ml_run.config import TrainingConfig
 from ml_run.interruption import Interruption
 from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder
 from ml_run.modeling.callbacks import DivergenceGuard, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
 from ml_run.modeling.loading import BaseModel
+from ml_run.modeling.scoring import softmax
 
 _MOST_LOGGED_POINTS = 200
 _BYTES_PER_KB = 1024
@@ -120,27 +121,14 @@ def scores(prediction: EvalPrediction) -> dict[str, float]:
         prediction: logits [rows, labels] and label ids [rows].
     """
     logits, truth = np.asarray(prediction.predictions, dtype=np.float64), np.asarray(prediction.label_ids)
-    predicted, labels = logits.argmax(axis=1), logits.shape[1]
-    confusion = np.bincount(labels * truth + predicted, minlength=labels**2).reshape(labels, labels)
+    confusion = statistics.confusion_matrix(truth, logits.argmax(axis=1), logits.shape[1])
+    log_loss = statistics.log_loss(softmax(logits), truth)
     return {
-        "macro_f1": _macro_f1(confusion),
-        "accuracy": float(np.trace(confusion) / len(truth)),
-        "log_loss": _log_loss(logits, truth),
+        "macro_f1": float(statistics.f1_by_class(confusion)[confusion.sum(axis=1) > 0].mean()),
+        "accuracy": float(confusion.diagonal().sum() / len(truth)),
+        "log_loss": math.nan if log_loss is None else log_loss,
         "predicted_classes": int((confusion.sum(axis=0) > 0).sum()),
     }
-
-
-def _macro_f1(confusion: NDArray[np.int64]) -> float:
-    """Mean over the classes that occur of 2 TP / (rows of the class + rows predicted as it)."""
-    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    f1 = 2 * np.diag(confusion) / np.maximum(support + predicted, 1)
-    return float(f1[support > 0].mean())
-
-
-def _log_loss(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    highest = logits.max(axis=1, keepdims=True)
-    normaliser = highest[:, 0] + np.log(np.exp(logits - highest).sum(axis=1))
-    return float((normaliser - logits[np.arange(len(truth)), truth]).mean())
 
 
 def loss_function(weights: Sequence[float] | None) -> Callable[..., torch.Tensor]:
