@@ -221,7 +221,7 @@ def test_a_run_that_passes_is_deployed_and_leaves_every_file(project):
         "handoff.json", "report.md", "report.html",
     ):  # fmt: skip
         assert (folder / name).is_file(), name
-    assert not (folder / "checkpoints").exists()
+    assert [file.name for file in (folder / "checkpoints").iterdir()] == ["finished.json"]
     assert (project / "experiments/deployments/current").resolve().name == result["deployment"]["version"]
     reports = project / ".claude/reports"
     (copy,) = (reports / "implementation").glob("ml-run-*.md")

@@ -28,9 +28,8 @@ from ml_run.experiment import (
     is_locked,
     list_experiments,
     locked,
-    read_record,
 )
-from ml_run.results import STAGES, Deployment, Registration, StageName
+from ml_run.results import STAGES, Deployment, StageName
 
 CONFIG = Path("ml_config.yaml")
 NEWEST_LISTED = 30
@@ -277,7 +276,7 @@ def deploy_cli(
     from ml_run.stages.deploy import deploy_experiment
 
     experiment = find_experiment(Path.cwd(), run_id)
-    loaded = runs.reload(experiment)
+    loaded = runs.reload(experiment, sources=False)
     with (
         locked(experiment),
         console.showing(quiet=quiet, secrets=loaded.secrets),
@@ -312,30 +311,15 @@ def sync_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
 
     What it has is not sent twice.
     """
-    sent = [_resend(experiment, quiet=quiet) for experiment in list_experiments(Path.cwd()) if _pending(experiment)]
+    with console.showing(quiet=quiet):
+        sent = runs.send_pending(Path.cwd())
     if as_json:
         console.print_json({"sent": sent})
     else:
         console.print_text(
-            "\n".join(f"{run['id']}: {run['status']} {run['reason']}".rstrip() for run in sent) or "nothing to send"
+            "\n".join(f"{r['id']}: {r['status']} {r['reason']}".rstrip() for r in sent) or "nothing to send"
         )
-    raise typer.Exit(ExitCode.STORE_FAILED if any(run["status"] == "pending" for run in sent) else ExitCode.OK)
-
-
-def _pending(experiment: Experiment) -> bool:
-    if not experiment.registration.is_file() or is_locked(experiment):
-        return False
-    return read_record(experiment.registration, Registration).status == "pending"
-
-
-def _resend(experiment: Experiment, *, quiet: bool) -> dict[str, Any]:
-    from ml_run.conclusion import resend
-
-    loaded = runs.reload(experiment)
-    secrets = loaded.secrets
-    with locked(experiment), console.showing(quiet=quiet, secrets=secrets), recording(experiment.logs, secrets):
-        registration = resend(loaded.config, experiment)
-    return {"id": experiment.id, "status": registration.status, "reason": registration.reason}
+    raise typer.Exit(ExitCode.STORE_FAILED if any(r["status"] == "pending" for r in sent) else ExitCode.OK)
 
 
 # --- the boundary ---------------------------------------------------------------------------------------------------

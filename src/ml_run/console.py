@@ -17,7 +17,7 @@ from ml_run.errors import ConfigError, MlRunError
 from ml_run.events import logger, one_line
 from ml_run.redaction import redact
 from ml_run.results import Deployment, Estimate, Record, RunRecord, RunResult
-from ml_run.wording import duration, number_of
+from ml_run.wording import duration, number_of, percent
 
 PLAIN_PROGRESS_SECONDS = 30.0
 """Where stderr is no terminal, a progress line is written this often: CI logs stay short."""
@@ -110,7 +110,7 @@ class _TerminalHandler(logging.Handler):
             )
         elif not self._console.is_terminal and time.monotonic() - self._last_plain >= PLAIN_PROGRESS_SECONDS:
             self._last_plain = time.monotonic()
-            share = f" ({data['done'] / data['total']:.0%})" if data.get("total") else ""
+            share = f" ({percent(data['done'] / data['total'])})" if data.get("total") else ""
             self._console.print(Text(f"  {line}{share}"), soft_wrap=True)
 
 

@@ -21,7 +21,7 @@ from ml_run.experiment import (
 )
 from ml_run.interruption import Interruption
 from ml_run.redaction import redact
-from ml_run.results import STAGES, RunResult, StageName
+from ml_run.results import STAGES, Registration, RunResult, StageName
 
 
 def begin(
@@ -62,12 +62,12 @@ def reopen(reference: str | None, until: StageName | None) -> tuple[Experiment, 
         with locked(experiment):  # raises with the holder's name, before anything is loaded
             pass
     run = experiment.read_run()
-    return experiment, reload(experiment), until or (STAGES[-1] if run.status == "finished" else run.until)
+    return experiment, reload(experiment, sources=True), until or (STAGES[-1] if run.status == "finished" else run.until)
 
 
-def reload(experiment: Experiment) -> LoadedConfig:
-    """The config that a run was started with."""
-    return load_config(experiment.config_file, base=experiment.project)
+def reload(experiment: Experiment, *, sources: bool) -> LoadedConfig:
+    """The config that a run was started with; `sources`: its data and base model have to be there, too."""
+    return load_config(experiment.config_file, base=experiment.project, sources=sources)
 
 
 def _newest_unfinished() -> Experiment:
@@ -108,6 +108,8 @@ def walk(
             error = _with_lines(caught, loaded)
         with interruption.shielded():  # the end of a run is short, and must be whole
             result = conclude(loaded.config, experiment, error, secrets=loaded.secrets, exit_zero=exit_zero)
+    if result.registration is not None and result.registration.status == "sent":
+        send_pending(experiment.project)  # the store is there: what it missed of other runs can follow
     return result, _in_words(error, result)
 
 
@@ -131,6 +133,39 @@ def _in_words(error: BaseException | None, result: RunResult) -> MlRunError | No
         return error
     assert result.error is not None, "a run that ended early says why"
     return MlRunError(result.error.found, where=result.error.where, remedy=result.error.remedy)
+
+
+# --- the tracking store ----------------------------------------------------------------------------------------------
+
+
+def send_pending(project: Path) -> list[dict[str, str]]:
+    """Send to the tracking store the runs it missed while it was away.
+
+    Returns:
+        Of each run id, status (`sent`, or `pending` when it failed again) and reason. A run that cannot be read or sent
+        keeps no other from being sent.
+    """
+    waiting = [experiment for experiment in list_experiments(project) if _is_pending(experiment)]
+    return [_resend(experiment) for experiment in waiting]
+
+
+def _is_pending(experiment: Experiment) -> bool:
+    if not experiment.registration.is_file() or is_locked(experiment):
+        return False
+    return read_record(experiment.registration, Registration).status == "pending"
+
+
+def _resend(experiment: Experiment) -> dict[str, str]:
+    from ml_run.conclusion import resend
+
+    try:
+        loaded = reload(experiment, sources=False)
+        with locked(experiment), recording(experiment.logs, loaded.secrets):
+            registration = resend(loaded.config, experiment)
+    except MlRunError as error:
+        return {"id": experiment.id, "status": "pending", "reason": str(error)}
+    emit("note", f"{experiment.id}: {registration.status}")
+    return {"id": experiment.id, "status": registration.status, "reason": registration.reason}
 
 
 # --- past runs ------------------------------------------------------------------------------------------------------

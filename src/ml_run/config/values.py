@@ -200,7 +200,9 @@ class _ValueReader:
                 return None
             if "string" not in allowed or node.text in {"", "~"}:
                 raise _BadValue(f"{dotted} has no value", f"give {describe(schema)}, or remove the key", node)
-        text = self._filled(dotted, node, secret="string" in allowed)
+        # What names data and models (a folder, say) has to be shown and written to be of use, so it is no secret.
+        secret = "string" in allowed and not dotted.startswith(("data.", "model."))
+        text = self._filled(dotted, node, secret=secret)
         if "string" in allowed:
             return text
         if node.quoted:
