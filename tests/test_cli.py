@@ -13,7 +13,7 @@ from ml_run.results import STAGES
 from test_experiment import HOSTILE
 
 HEAVY = {"torch", "transformers", "datasets", "mlflow", "sklearn", "pandas", "numpy", "pyarrow", "evaluate", "scipy"}
-WITHOUT_STORE = {"tracking": {"uri": "http://127.0.0.1:9"}}  # the discard port: refused at once
+WITHOUT_STORE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}  # the discard port: refused at once
 
 
 def run_folders(project):
@@ -356,16 +356,24 @@ def test_quiet_keeps_stderr_empty_and_the_result_on_stdout(project):
 
 def test_a_store_that_is_away_costs_no_result(tmp_path):
     """Exit 7 with all files kept and production unchanged; `ml-run sync` sends the run once the store is back."""
-    write_project(tmp_path, **WITHOUT_STORE)
-    done = ml_run("--json", cwd=tmp_path, timeout=240)
+    write_project(tmp_path)
+    done = ml_run("--json", cwd=tmp_path, env=WITHOUT_STORE)
     assert done.code == 7, done.err
     result = json.loads(done.out)
     assert result["verdict"] == "PASS"
     assert (result["deployment"]["action"], result["registration"]["status"]) == ("failed", "pending")
     assert not (tmp_path / "experiments/deployments/current").exists()
     assert (only_run(tmp_path) / "report.html").is_file()
-    still_away = ml_run("sync", cwd=tmp_path)
-    assert still_away.code == 7
+    assert ml_run("sync", cwd=tmp_path, env=WITHOUT_STORE).code == 7
+    back = ml_run("sync", "--json", cwd=tmp_path, env={"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/back.db"})
+    assert back.code == 0, back.err
+    (sent,) = json.loads(back.out)["sent"]
+    assert (sent["id"], sent["status"]) == (result["id"], "sent")
+    completed = json.loads((only_run(tmp_path) / "result.json").read_text())
+    assert (completed["exit_code"], completed["deployment"]["action"]) == (0, "awaiting")
+    assert completed["next_step"] == f"ml-run deploy {result['id']}"
+    assert (only_run(tmp_path) / "handoff.json").is_file()
+    assert ml_run("sync", cwd=tmp_path).out == "nothing to send\n"
 
 
 def test_two_runs_of_one_config_give_the_same_numbers(project):

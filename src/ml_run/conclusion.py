@@ -6,7 +6,7 @@ import logging
 import traceback
 from typing import TYPE_CHECKING
 
-from ml_run.errors import ConfigError, ExitCode, Interrupted, MlRunError
+from ml_run.errors import ConfigError, ExitCode, Interrupted, MlRunError, StoreError
 from ml_run.events import emit, logger
 from ml_run.experiment import Experiment, read_record, write_record
 from ml_run.redaction import redact
@@ -146,6 +146,7 @@ def resend(config: Config, experiment: Experiment) -> Registration:
     """Send a past run to the tracking store again, and bring its reports and result up to date."""
     from ml_run.stages.registry import register_run
 
+    _register_later(config, experiment)
     registration = register_run(config, experiment)
     if registration.status == "sent":
         restate(experiment, "registry", registration, "recorded in MLflow")
@@ -154,6 +155,19 @@ def resend(config: Config, experiment: Experiment) -> Registration:
     _report(config, experiment)
     write_record(experiment.result, _result(experiment))
     return registration
+
+
+def _register_later(config: Config, experiment: Experiment) -> None:
+    from ml_run.stages.deploy import register_later
+
+    decision = _read(experiment.deployment, Decision)
+    if decision is None or decision.deployment.action != "failed":
+        return
+    try:
+        deployment = register_later(config, experiment)
+    except StoreError:
+        return  # sending fails for the same reason, and says so
+    restate(experiment, "deploy", decision.model_copy(update={"deployment": deployment}), deployment.reason)
 
 
 # --- the result -----------------------------------------------------------------------------------------------------

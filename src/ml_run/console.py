@@ -49,7 +49,7 @@ class _TerminalHandler(logging.Handler):
         """Show one event."""
         try:
             event, data = getattr(record, "event", "log"), getattr(record, "data", {})
-            message = redact(one_line(record.getMessage()), self._secrets)
+            message = one_line(redact(record.getMessage(), self._secrets))
             if event == "progress":
                 self._show_progress(message, data)
             elif event in _MARKS:
@@ -152,10 +152,10 @@ def print_error(error: MlRunError, secrets: Sequence[str] = ()) -> None:
         console.print(Text(f"✘ {len(faults)} faults:", "red"))
     for fault in faults:
         place = f"{fault.where}: " if fault.where else ""
-        found = Text("✘ ", "red").append(f"{place}{redact(_lines(fault.found), secrets)}", "default")
+        found = Text("✘ ", "red").append(f"{place}{_lines(redact(fault.found, secrets))}", "default")
         console.print(found, soft_wrap=True)
         if fault.remedy:
-            console.print(Text(f"  → {redact(_lines(fault.remedy), secrets)}"), soft_wrap=True)
+            console.print(Text(f"  → {_lines(redact(fault.remedy, secrets))}"), soft_wrap=True)
 
 
 def _lines(text: str) -> str:

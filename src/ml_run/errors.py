@@ -90,6 +90,10 @@ class StoreError(MlRunError):
     exit_code = ExitCode.STORE_FAILED
 
 
+class ProductionChangedError(StoreError):
+    """Production is no longer the model the candidate was compared with; trying again cannot help."""
+
+
 class Interrupted(BaseException):  # like KeyboardInterrupt, it must pass every `except Exception`
     """Ctrl-C or SIGTERM arrived; state is saved and the run can be resumed.
 

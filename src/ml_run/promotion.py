@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ml_run import deployments, files, tracking
 from ml_run.deployments import Change, ProductionModel
-from ml_run.errors import StoreError, UsageError
+from ml_run.errors import ProductionChangedError, StoreError, UsageError
 from ml_run.events import emit, utc_now
 from ml_run.results import Deployment
 
@@ -57,7 +57,7 @@ def promote(config: Config, project: Path, change: Change) -> None:
 
 
 def _changed(config: Config, project: Path, expected: str | None, now: str | None) -> StoreError:
-    return StoreError(
+    return ProductionChangedError(
         f"production changed since this model was evaluated: it was {_name(expected)}, it is {_name(now)}",
         where=f"alias {tracking.PRODUCTION} of {tracking.registered_name(config, project)}",
         remedy="start a new run, which compares with the model that is in production now",

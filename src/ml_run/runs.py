@@ -62,7 +62,11 @@ def reopen(reference: str | None, until: StageName | None) -> tuple[Experiment, 
         with locked(experiment):  # raises with the holder's name, before anything is loaded
             pass
     run = experiment.read_run()
-    return experiment, reload(experiment, sources=True), until or (STAGES[-1] if run.status == "finished" else run.until)
+    return (
+        experiment,
+        reload(experiment, sources=True),
+        until or (STAGES[-1] if run.status == "finished" else run.until),
+    )
 
 
 def reload(experiment: Experiment, *, sources: bool) -> LoadedConfig:
@@ -172,8 +176,11 @@ def _resend(experiment: Experiment) -> dict[str, str]:
 
 
 def read_result(experiment: Experiment) -> RunResult | None:
-    """The result of a run, or None when it has not come to an end."""
-    return read_record(experiment.result, RunResult) if experiment.result.is_file() else None
+    """The result of a run, or None when it has not come to an end or its file cannot be read."""
+    try:
+        return read_record(experiment.result, RunResult)
+    except UsageError:
+        return None
 
 
 def true_status(experiment: Experiment) -> str:

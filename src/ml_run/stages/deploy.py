@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_run import deployments, files, tracking
 from ml_run.deployments import Change
-from ml_run.errors import StoreError, UsageError
+from ml_run.errors import ProductionChangedError, StoreError, UsageError
 from ml_run.events import emit, one_line, utc_now
 from ml_run.experiment import read_record, write_record
 from ml_run.monitoring import build_handoff
@@ -58,13 +58,48 @@ def deploy_model(
         else:
             deployment = _await_deploy(config, experiment)
     except StoreError as error:
-        return Deployment(
-            action="failed",
-            reason=f"{error.where}: {error.found}" if error.where else error.found,
-            next_step=f"{error.remedy}; then: ml-run --resume {experiment.id}".lstrip("; "),
-        )
+        return _failed(experiment, error)
     write_record(experiment.handoff, build_handoff(experiment, data, model, evaluation, verdict, deployment))
     return deployment
+
+
+def _failed(experiment: Experiment, error: StoreError) -> Deployment:
+    again = "" if isinstance(error, ProductionChangedError) else f"; then: ml-run --resume {experiment.id}"
+    return Deployment(
+        action="failed",
+        reason=f"{error.where}: {error.found}" if error.where else error.found,
+        next_step=f"{error.remedy}{again}".removeprefix("; "),
+    )
+
+
+def register_later(config: Config, experiment: Experiment) -> Deployment:
+    """Register the model of a run that passed while the store was away: what `ml-run sync` does.
+
+    Production is not touched: it may be another by now, and whoever syncs did not ask for a deployment.
+
+    Raises:
+        StoreError: the store is still away.
+    """
+    version = tracking.register_version(config, experiment)
+    tracking.point_alias(config, experiment.project, tracking.CANDIDATE, version)
+    deployment = Deployment(
+        action="awaiting",
+        reason=f"it passed and is registered as version {version}; it could not be deployed as it ended",
+        version=version,
+        next_step=f"ml-run deploy {experiment.id}",
+    )
+    _hand_off(experiment, deployment)
+    return deployment
+
+
+def _hand_off(experiment: Experiment, deployment: Deployment) -> None:
+    data, model, evaluation, verdict = (
+        read_record(experiment.data_report, PreparedData),
+        read_record(experiment.training_record, TrainedModel),
+        read_record(experiment.metrics, Evaluation),
+        read_record(experiment.verdict, Verdict),
+    )
+    write_record(experiment.handoff, build_handoff(experiment, data, model, evaluation, verdict, deployment))
 
 
 def deploy_experiment(config: Config, experiment: Experiment, override: str | None = None) -> Deployment:
