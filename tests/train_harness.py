@@ -83,7 +83,7 @@ def _report():
             name=name, source=f"{name}.jsonl", rows=1, rejected=0, classes={}, characters=lengths, words=lengths,
             fingerprint=name,
         )
-        for name in ("train", "val")
+        for name in ("train", "val", "test")
     }  # fmt: skip
     return PreparedData(
         labels=LABELS, splits=splits, text_fields=("text",), label_field="label", findings=(), readiness="ready",

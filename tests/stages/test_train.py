@@ -97,6 +97,7 @@ def test_the_model_folder_holds_no_training_state(undisturbed):
     """What is deployed holds weights and tokenizer, no pickle, no optimizer, and the hashes of the rows it saw."""
     work, _, _ = undisturbed
     assert sorted(path.name for path in work.experiment.model.iterdir()) == [
+        "README.md",
         "config.json",
         "manifest.json",
         "model.safetensors",
@@ -168,7 +169,7 @@ def test_balanced_class_weights_reach_the_loss(tmp_path):
     """`class_weights: balanced` weights rare classes up, and the record says by how much."""
     rows = [row for row in make_rows(90) if row["label"] != "Southern"] + make_rows(12, seed=5)[2::3]
     plain, weighted = (
-        prepare(tmp_path / kind, rows={"train": rows}, epochs=2, class_weights=kind) for kind in ("none", "balanced")
+        prepare(tmp_path / kind, rows={"train": rows}, epochs=4, class_weights=kind) for kind in ("none", "balanced")
     )
     assert plain.train().class_weights is None
     trained = weighted.train()
