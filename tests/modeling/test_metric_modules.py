@@ -109,15 +109,15 @@ def test_a_class_never_predicted_has_no_precision():
     assert (found.log_loss, found.ece) == (None, None)
 
 
-def test_several_processes_compute_at_once_without_a_network(tmp_path):
-    """Four processes on one cache folder: none waits for another's lock, none asks a hub."""
+def test_r26_six_processes_compute_at_once_without_a_network(tmp_path):
+    """Six processes on one cache folder: none waits for another's lock, none asks a hub."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     answers = context.Queue()
-    processes = [context.Process(target=compute_offline, args=(tmp_path / "cache", answers)) for _ in range(4)]
+    processes = [context.Process(target=compute_offline, args=(tmp_path / "cache", answers)) for _ in range(6)]
     for process in processes:
         process.start()
-    assert [answers.get(timeout=120) for _ in processes] == [[2 / 3] * 5] * 4
+    assert [answers.get(timeout=120) for _ in processes] == [[2 / 3] * 5] * 6
     for process in processes:
         process.join()
 
