@@ -222,6 +222,8 @@ def test_a_run_that_passes_is_deployed_and_leaves_every_file(project):
     ):  # fmt: skip
         assert (folder / name).is_file(), name
     assert [file.name for file in (folder / "checkpoints").iterdir()] == ["finished.json"]
+    for shared in ("run.json", "result.json", "registration.json", "report.md", "report.html"):
+        assert str(project) not in (folder / shared).read_text("utf-8"), shared
     assert (project / "experiments/deployments/current").resolve().name == result["deployment"]["version"]
     reports = project / ".claude/reports"
     (copy,) = (reports / "implementation").glob("ml-run-*.md")

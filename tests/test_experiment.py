@@ -151,12 +151,20 @@ def test_a_reference_is_never_a_path(tmp_path, reference):
         find_experiment(tmp_path, reference)
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
+def test_r9_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
     """R9: a file where experiments/ should be ends in one line with a remedy, not a trace."""
     (tmp_path / "experiments").write_text("in the way")
     with pytest.raises(UsageError, match="cannot write here") as refused:
         make(tmp_path)
     assert refused.value.remedy == "start ml-run in a folder you may write to"
+
+
+def test_r9_a_run_that_cannot_be_locked_is_one_clear_error(tmp_path):
+    """R9: where the lock cannot be written, going on with a run ends in one line, too."""
+    experiment = make(tmp_path)
+    (experiment.folder / ".lock").mkdir()
+    with pytest.raises(UsageError, match="cannot write here: Is a directory"), locked(experiment):
+        pass
 
 
 def test_the_run_record_names_no_person_and_no_host(tmp_path):

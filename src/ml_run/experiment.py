@@ -9,7 +9,7 @@ import socket
 import subprocess
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -252,11 +252,7 @@ def create_experiment(
         root.mkdir(parents=True, exist_ok=True)
         folder = _new_folder(root, f"exp_{now:%Y%m%d_%H%M%S}")
     except OSError as error:
-        raise UsageError(
-            f"cannot write here: {error.strerror}",
-            where=str(root),
-            remedy="start ml-run in a folder you may write to",
-        ) from None
+        raise _not_writable(root, error) from None
     experiment = Experiment(folder)
     files.write_text(experiment.config_file, config_text)
     experiment.write_run(
@@ -275,6 +271,12 @@ def create_experiment(
         )
     )
     return experiment
+
+
+def _not_writable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"cannot write here: {error.strerror}", where=str(folder), remedy="start ml-run in a folder you may write to"
+    )
 
 
 def _new_folder(root: Path, stem: str) -> Path:
@@ -358,7 +360,11 @@ def locked(experiment: Experiment) -> Iterator[None]:
             remedy="wait for it to end, or stop that process first",
         )
 
-    with files.locked(_lock(experiment), wait=_LONGER_THAN_A_LOOK, refusal=refusal) as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(files.locked(_lock(experiment), wait=_LONGER_THAN_A_LOOK, refusal=refusal))
+        except OSError as error:
+            raise _not_writable(experiment.folder, error) from None
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "start": utc_now()}))
         file.flush()

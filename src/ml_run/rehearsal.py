@@ -9,7 +9,6 @@ from ml_run.config import Config
 from ml_run.events import emit
 from ml_run.experiment import Experiment
 from ml_run.pipeline import require_ready
-from ml_run.redaction import mask_uris
 from ml_run.results import PreparedData
 from ml_run.splits import read_split
 
@@ -31,7 +30,7 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
     from ml_run.modeling.loading import load_base
     from ml_run.modeling.scoring import quiet_libraries
     from ml_run.stages.data import prepare_data
-    from ml_run.tracking import tracking_uri
+    from ml_run.tracking import shown_uri
 
     with tempfile.TemporaryDirectory() as name:
         experiment = Experiment(Path(name) / "exp_dry_run", project)
@@ -50,7 +49,7 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
         "training_steps": _steps(config, data),
         "criteria": _criteria(config),
         "auto_deploy": config.deployment.auto_deploy,
-        "tracking": mask_uris(tracking_uri(config, project)),
+        "tracking": shown_uri(config, project),
     }
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ml_run import tracking
 from ml_run.errors import StoreError
-from ml_run.redaction import mask_uris
 from ml_run.results import Registration
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def register_run(config: Config, experiment: Experiment) -> Registration:
     except StoreError as error:
         return Registration(
             status="pending",
-            tracking_uri=mask_uris(tracking.tracking_uri(config, experiment.project)),
+            tracking_uri=tracking.shown_uri(config, experiment.project),
             model_name=tracking.registered_name(config, experiment.project),
             reason=f"{error.where}: {error.found}" if error.where else error.found,
         )

@@ -18,7 +18,7 @@ from ml_run.tracking.models import (
     version_tags,
 )
 from ml_run.tracking.sending import send
-from ml_run.tracking.store import tracking_uri
+from ml_run.tracking.store import shown_uri, tracking_uri
 
 __all__ = [
     "CANDIDATE",
@@ -33,6 +33,7 @@ __all__ = [
     "register_version",
     "registered_name",
     "send",
+    "shown_uri",
     "tracking_uri",
     "version_tags",
 ]

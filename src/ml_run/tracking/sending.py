@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_run.experiment import read_record
-from ml_run.redaction import mask_uris
 from ml_run.results import Registration, TrainedModel, Verdict
 from ml_run.tracking import content, models, runs
-from ml_run.tracking.store import connect, store_faults
+from ml_run.tracking.store import connect, shown_uri, store_faults
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -41,7 +40,7 @@ def send(config: Config, experiment: Experiment) -> Registration:
     pointing = models.aliases(config, experiment.project)
     return Registration(
         status="sent",
-        tracking_uri=mask_uris(store.uri),
+        tracking_uri=shown_uri(config, experiment.project),
         model_name=name,
         run_id=run_id,
         version=version,

@@ -74,6 +74,12 @@ def tracking_uri(config: Config, project: Path) -> str:
     return f"{SQLITE}{project.absolute() / (database or f'{EXPERIMENTS}/mlflow.db')}"
 
 
+def shown_uri(config: Config, project: Path) -> str:
+    """The address as records and reports name it: passwords masked, a database in the project named from there."""
+    uri = tracking_uri(config, project)
+    return mask_uris(uri.replace(f"{SQLITE}{project.absolute()}/", SQLITE))
+
+
 def connect(config: Config, project: Path) -> Store:
     """Open the store, creating a sqlite one where there is none.
 
