@@ -312,6 +312,14 @@ def test_data_that_is_not_ready_exits_3_before_any_model_is_loaded(project):
     assert not (only_run(project) / "model").exists()
 
 
+def test_an_empty_file_is_called_empty(project):
+    """A test file without a row is exit 3 and is not told to be a matter of field names."""
+    (project / "data/test.jsonl").write_text("")
+    done = ml_run("--until", "data", cwd=project)
+    assert done.code == 3
+    assert "✘ data/test.jsonl: it holds no row that can be read\n" in done.err
+
+
 def test_a_contradicted_num_labels_names_both_numbers(tmp_path):
     """num_labels 4 with three labels in the data is a config error naming 4, 3 and the labels."""
     write_project(tmp_path, model={"num_labels": 4})

@@ -83,6 +83,12 @@ def _default(
 
 def _undecided(default: str, present: list[str], key: str, sources: dict[str, Source]) -> NotReadyError:
     lacking = next(source for source in sources.values() if default not in source.fields)
+    if not lacking.fields:
+        return NotReadyError(
+            "it holds no row that can be read",
+            where=lacking.name,
+            remedy="check the path in the config, and that the file is what its name says",
+        )
     if len(present) > 1:
         return NotReadyError(
             f"there is no field {default!r}, and {' and '.join(present)} could be meant",
