@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 3
-MAIN = "import sys; sys.argv = ['ml-run', *sys.argv[1:]]; from ml_run.cli import main; main()"
+MAIN = "import sys; sys.argv = ['ml-run', *sys.argv[1:]]; from ml_run.__main__ import main; main()"
 LIBRARIES = (
     "import torch, transformers, datasets, mlflow, mlflow.pyfunc, sklearn.svm, scipy.stats, evaluate, pyarrow.parquet;"
     "from transformers import Trainer, AutoModelForSequenceClassification;"

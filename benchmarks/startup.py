@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 7
-MAIN = "import sys; sys.argv = ['ml-run', *sys.argv[1:]]; from ml_run.cli import main; main()"
+MAIN = "import sys; sys.argv = ['ml-run', *sys.argv[1:]]; from ml_run.__main__ import main; main()"
 COMMANDS = {
     "bare interpreter": ["-c", "pass"],
     "import transformers": ["-c", "import transformers"],
