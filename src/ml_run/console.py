@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -92,8 +92,8 @@ class _TerminalHandler(logging.Handler):
             self._console.print(Text(f"▸ {stage}"))
             return
         self._end_live()
-        columns = (TextColumn("▸ {task.description}", markup=False), BarColumn(bar_width=20), TaskProgressColumn())
-        self._progress = Progress(*columns, console=self._console, transient=True)
+        line = TextColumn("▸ {task.description}", markup=False)
+        self._progress = Progress(line, console=self._console, transient=True)
         self._progress.start()
         self._task = self._progress.add_task(stage, total=None)
 
@@ -103,19 +103,22 @@ class _TerminalHandler(logging.Handler):
             self._progress = None
 
     def _show_progress(self, message: str, data: dict[str, Any]) -> None:
-        line = ", ".join([f"{data.get('stage', '')}: {message}", *_measured(data)])
+        # What matters most comes first: a narrow terminal cuts the end off.
+        share = f" {percent(data['done'] / data['total'])}" if data.get("total") else ""
+        line = ", ".join([f"{data.get('stage', '')}{share}", *_measured(data), message])
         if self._progress is not None and self._task is not None:
             self._progress.update(
                 self._task, description=line, completed=data.get("done", 0), total=data.get("total") or None
             )
         elif not self._console.is_terminal and time.monotonic() - self._last_plain >= PLAIN_PROGRESS_SECONDS:
             self._last_plain = time.monotonic()
-            share = f" ({percent(data['done'] / data['total'])})" if data.get("total") else ""
-            self._console.print(Text(f"  {line}{share}"), soft_wrap=True)
+            self._console.print(Text(f"  {line}"), soft_wrap=True)
 
 
 def _measured(data: dict[str, Any]) -> Iterator[str]:
     """What training tells of itself beside its steps."""
+    if data.get("seconds_left"):
+        yield f"{duration(data['seconds_left'])} left"
     for key, form in (
         ("loss", "loss {:.3f}"),
         ("val_macro_f1", "val macro-F1 {:.3f}"),
@@ -123,8 +126,6 @@ def _measured(data: dict[str, Any]) -> Iterator[str]:
     ):
         if data.get(key) is not None:
             yield form.format(data[key])
-    if data.get("seconds_left"):
-        yield f"{duration(data['seconds_left'])} left"
 
 
 @contextmanager
