@@ -120,18 +120,14 @@ def deploy_experiment(config: Config, experiment: Experiment, override: str | No
         )
     verdict = read_record(experiment.verdict, Verdict)
     evaluation = read_record(experiment.metrics, Evaluation)
-    data, model = (
-        read_record(experiment.data_report, PreparedData),
-        read_record(experiment.training_record, TrainedModel),
-    )
-    _refuse_unjudged(experiment, model, evaluation)
+    _refuse_unjudged(experiment, read_record(experiment.training_record, TrainedModel), evaluation)
     _refuse_without_reason(config, experiment, evaluation, verdict, override)
     recover(config, experiment.project)
     expected = evaluation.production_version
     if override is not None:
         expected = tracking.aliases(config, experiment.project).get(tracking.PRODUCTION)
     deployment = _deploy(config, experiment, expected, override)
-    write_record(experiment.handoff, build_handoff(experiment, data, model, evaluation, verdict, deployment))
+    _hand_off(experiment, deployment)
     return deployment
 
 
