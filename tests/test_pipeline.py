@@ -49,7 +49,7 @@ def killed_and_resumed(folder, point):
     write_project(folder)
     killed = ml_run(cwd=folder, env={"MLRUN_CRASH_AT": str(point)})
     assert killed.code == -signal.SIGKILL
-    if not list((folder / "experiments").glob("exp_*/config.yaml")):
+    if not list((folder / "experiments").glob("exp_*/run.json")):
         return ml_run(cwd=folder)  # killed before there was a run to go on with
     (listed,) = json.loads(ml_run("list", "--json", cwd=folder).out)["runs"]
     assert listed["status"] in {"killed", "finished"}
