@@ -352,9 +352,12 @@ def test_a_run_judged_but_not_deployed_is_deployed_by_hand(project):
     assert json.loads((folder / "deployment.json").read_text())["deployment"]["version"] == "1"
     assert json.loads((folder / "result.json").read_text())["deployment"]["action"] == "deployed"
     assert "deployed as version 1" in (folder / "report.md").read_text()
+    for source in (project / "data").glob("*.jsonl"):
+        source.unlink()
     back = ml_run("rollback", cwd=project)
     assert back.code == 2
     assert "previous" in back.err
+    assert "no such file" not in back.err
 
 
 def test_quiet_keeps_stderr_empty_and_the_result_on_stdout(project):

@@ -292,7 +292,7 @@ def rollback_cli(config: ConfigOption = CONFIG, as_json: JsonOption = False, qui
     """Go back to the model in production before."""
     from ml_run.stages.deploy import rollback
 
-    loaded = _load(config)
+    loaded = load_config(config, sources=False)  # going back needs neither the data nor the base model
     with console.showing(quiet=quiet, secrets=loaded.secrets):
         deployment = rollback(loaded.config, Path.cwd())
     _show_deployment(deployment, as_json=as_json)
@@ -334,7 +334,7 @@ def _boundary() -> Iterator[None]:
         _tell(error)
         sys.exit(error.exit_code)
     except Interrupted as stopped:
-        _tell(MlRunError("stopped by a signal", remedy="nothing was begun"), stopped.exit_code)
+        _tell(MlRunError("stopped by a signal", remedy="give the command again"), stopped.exit_code)
         sys.exit(stopped.exit_code)
     except typer.TyperException as error:  # a wrong word or option
         _tell(UsageError(error.format_message(), remedy="ml-run --help shows commands and options"))
