@@ -116,6 +116,141 @@ class LanguageGuess(Record):
     evidence: str
 
 
+class LeakCount(Record):
+    """Rows of one split that another gives away; one cell of the leak matrix."""
+
+    split: str
+    into: str
+    """The split whose rows are given away; the same split for copies inside it."""
+    exact: int
+    """Rows of `into` with an exact copy in `split`."""
+    near: int
+    """Rows of `into` with a near copy in `split` and no exact one."""
+    rows: int
+    """Rows of `into`."""
+
+
+class LanguageShare(Record):
+    """What two language identifiers say of the rows of one class of one split."""
+
+    split: str
+    label: str
+    rows: int
+    wrong: int
+    """Rows that both take for another language."""
+    unknown: int
+    """Rows too short, or of which neither is sure: unknown is not wrong."""
+
+
+class LanguageCheck(Record):
+    """How the language of the rows was checked."""
+
+    expected: str | None
+    """Code of the language the rows were held against; None: it could not be checked."""
+    how: str
+    """Where the expectation comes from, and which identifiers know the language."""
+    shares: tuple[LanguageShare, ...] = ()
+    others: dict[str, int] = {}
+    """Rows of each language seen instead, by code."""
+    scripts: dict[str, int] = {}
+    """Rows by the script that most of their letters belong to, e.g. Latin, Arabic, Ethiopic."""
+
+
+class LabelErrors(Record):
+    """Likely label errors: a ranking, and how far it can be trusted on these rows."""
+
+    rows: int
+    """Rows looked at: all, or a sample of them."""
+    accuracy: float
+    """Out-of-fold accuracy of the model that was asked."""
+    flagged: int
+    """Rows that confident learning would call errors: a count that tracks the model's weakness, no error rate."""
+    shown: int
+    """Most suspicious rows put into the review queue."""
+    planted: int
+    """Labels changed on purpose for the self-test."""
+    recall: Number
+    """Share of the planted errors among as many of the most suspicious rows as were planted."""
+    precision: Number
+    """Share of planted errors among the `shown` most suspicious rows of the self-test."""
+
+
+class ShortcutProbe(Record):
+    """How well one thing that is not the text's meaning tells the label, by cross-validation."""
+
+    name: str
+    """What was looked at: `length`, `punctuation`, `encoding`, `language`, or the name of a field."""
+    macro_f1: float
+    guess: float
+    """Macro-F1 of guessing by class shares."""
+    text: float
+    """Macro-F1 of the linear text baseline, on the same rows and folds."""
+    rows: int
+
+
+class TokenStats(Record):
+    """What the model's tokenizer makes of the rows of one split, or of one class of train."""
+
+    name: str
+    """Split or label."""
+    rows: int
+    tokens: Lengths
+    """Tokens of a row, special tokens counted."""
+    tokens_per_word: float
+    unknown: float
+    """Share of tokens that are unknown."""
+    cut: float
+    """Share of rows longer than `model.max_length`."""
+    lost: float
+    """Share of all tokens that are cut off."""
+
+
+class TruncationPoint(Record):
+    """One point of the truncation ablation: a linear model that reads only the first words."""
+
+    words: int | None
+    """Words read; None: all."""
+    macro_f1: float
+    """On the validation split, trained on train."""
+    standard_error: float
+
+
+class TokenCheck(Record):
+    """The rows as the model will see them."""
+
+    tokenizer: str
+    max_length: int
+    splits: tuple[TokenStats, ...]
+    classes: tuple[TokenStats, ...]
+    """Of train."""
+    histogram: tuple[int, ...]
+    """Training rows by length in tokens; see `edges`."""
+    edges: tuple[int, ...]
+    """Bounds of the histogram's bins, one more than bins; the last bin includes its upper bound."""
+    ablation: tuple[TruncationPoint, ...] = ()
+    """Empty where hardly any row is cut."""
+    advice: str
+    """What to do about `max_length`, in one sentence."""
+
+
+class Feasibility(Record):
+    """Whether the test rows can decide one criterion of the gate, said before any training."""
+
+    criterion: str
+    label: str | None = None
+    """The class it is about, None: all rows."""
+    n: int
+    threshold: float
+    decidable: bool
+    """False: the verdict on it is known beforehand to be INCONCLUSIVE, or cannot be PASS, however good the model."""
+    needed: Number = None
+    """The smallest value that will pass with this many rows."""
+    n_needed: int | None = None
+    """Test rows that would be enough to decide it, where they are too few."""
+    message: str
+    """One sentence."""
+
+
 class PreparedData(Record):
     """The data stage's answer. The rows are in `data/{train,val,test}.parquet` of the experiment."""
 
@@ -130,6 +265,14 @@ class PreparedData(Record):
     """SHA-256 over the three splits: names the data of this run."""
     language: LanguageGuess | None = None
     advice: tuple[Advice, ...] = ()
+    leaks: tuple[LeakCount, ...] = ()
+    """Copies inside and between splits, before any row was left out; pairs without any are absent."""
+    language_check: LanguageCheck | None = None
+    label_errors: LabelErrors | None = None
+    """None where there are too few rows to train a model on."""
+    shortcuts: tuple[ShortcutProbe, ...] = ()
+    tokens: TokenCheck | None = None
+    feasibility: tuple[Feasibility, ...] = ()
     synthetic: bool = False
     """True when a source file says of itself that it is SYNTHETIC; carried into every report and model card."""
 

@@ -1,5 +1,5 @@
-from ml_run.quality.duplicates import find_conflicts, hash_rows
-from ml_run.quality.leaks import drop_leaks, find_leaks, leak_findings
+from ml_run.quality.duplicates import conflict_reviews, find_conflicts, hash_rows
+from ml_run.quality.leaks import drop_leaks, find_leaks, leak_findings, leak_reviews
 from ml_run.quality.review import review_queue, safe_cell
 from ml_run.quality.rows import Row
 
@@ -42,7 +42,8 @@ def test_a_row_that_leaks_twice_is_left_out_once():
 def test_the_queue_says_why_and_stays_readable():
     """Conflicts come first, each row with where the other label stands; a long list of places is cut."""
     splits = _splits(train=[("a", "x"), *[("a", "y")] * 5], val=[("b", "x")], test=[("b", "x")])
-    rows = review_queue(find_conflicts(splits), find_leaks(splits)).splitlines()
+    reviews = [*leak_reviews(find_leaks(splits)), *conflict_reviews(find_conflicts(splits))]
+    rows = review_queue(reviews).splitlines()
     assert rows[1] == (
         'train.csv,1,train,a,x,"conflict: the same text has the label y (train.csv, line 2), '
         'y (train.csv, line 3), y (train.csv, line 4) and 2 more",'

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ml_run.config.data_checks import RULES
-from ml_run.quality.rules import Sighting, apply_checks, by_share, finding, readiness
+from ml_run.config.data_checks import LIMITS, RULES
+from ml_run.quality.rules import Checks, Sighting, by_share, finding, readiness
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs/checks.md"
@@ -15,6 +15,13 @@ def test_the_docs_explain_each_rule_with_its_default():
     rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", DOCS.read_text("utf-8"), re.MULTILINE))
     documented = {name: default.replace("`", "") for name, default in rows.items()}
     assert documented == {rule.name: rule.severity for rule in RULES.values()}
+
+
+def test_the_docs_list_each_limit_with_its_default_and_bounds():
+    """The last table of docs/checks.md has one row for each limit, as the rule table has it, and no other."""
+    rows = re.findall(r"^\| `(\w+\.\w+)` \| (\S+) \| (\S+) to (\S+) \| (.+) \|$", DOCS.read_text("utf-8"), re.MULTILINE)
+    documented = [(name, *map(float, numbers), meaning) for name, *numbers, meaning in rows]
+    assert documented == [(n, limit.default, limit.low, limit.high, limit.meaning) for n, limit in LIMITS.items()]
 
 
 def test_each_rule_is_used_and_each_used_is_in_the_table():
@@ -61,8 +68,8 @@ def test_findings_are_ordered_by_severity_then_count():
         finding("conflict", "warning", "m", count=5),
         finding("encoding", "error", "m", count=1),
     ]
-    assert [one.rule for one in apply_checks(found, {})] == ["encoding", "conflict", "imbalance", "bom"]
-    assert [one.rule for one in apply_checks(found, {"bom": "error", "encoding": "off"})] == [
+    assert [one.rule for one in Checks().apply(found)] == ["encoding", "conflict", "imbalance", "bom"]
+    assert [one.rule for one in Checks({"bom": "error", "encoding": "off"}).apply(found)] == [
         "bom",
         "conflict",
         "imbalance",

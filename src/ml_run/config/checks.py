@@ -4,7 +4,7 @@ Nothing heavy is imported and no network is asked, so these faults are told befo
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import combinations
@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_run.characters import visible
 from ml_run.config import strict_yaml
-from ml_run.config.data_checks import RULES
+from ml_run.config.data_checks import LIMITS, RULES
 from ml_run.config.names import (
     DATA_FORMS,
     HUB_FORM,
@@ -167,12 +167,26 @@ def _check_language(subject: Subject) -> None:
 
 
 def _check_rules(subject: Subject) -> None:
-    node = subject.values.nodes.get("data.checks")
-    for name, place in node.places.items() if isinstance(node, strict_yaml.Mapping) else ():
+    for name, place in _entries(subject, "data.checks"):
         if name not in RULES:
             near = get_close_matches(name, RULES, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"docs/checks.md lists all: {', '.join(RULES)}"
             subject.faults.add(place, f"data.checks names {visible(name)}, which is no data check", remedy)
+    values = subject.get("data.limits") or {}
+    for name, place in _entries(subject, "data.limits"):
+        if name not in LIMITS:
+            near = get_close_matches(name, LIMITS, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"docs/checks.md lists all: {', '.join(LIMITS)}"
+            subject.faults.add(place, f"data.limits names {visible(name)}, which is no limit of a data check", remedy)
+        elif name in values and not LIMITS[name].low <= values[name] <= LIMITS[name].high:
+            bounds = f"it must be from {LIMITS[name].low:g} to {LIMITS[name].high:g}: {LIMITS[name].meaning}"
+            subject.faults.add(place, f"data.limits.{name} is {values[name]:g}", bounds)
+
+
+def _entries(subject: Subject, key: str) -> Iterable[tuple[str, Place]]:
+    """The names that stand in a mapping, each with its place."""
+    node = subject.values.nodes.get(key)
+    return node.places.items() if isinstance(node, strict_yaml.Mapping) else ()
 
 
 # --- gate and tracking ----------------------------------------------------------------------------------------------

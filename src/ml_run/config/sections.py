@@ -69,6 +69,8 @@ class DataConfig(Section):
     """Commit of a hub data set."""
     checks: dict[str, Severity | Literal["off"]] = {}
     """Severity of single data checks, by rule name."""
+    limits: dict[str, Annotated[float, Field(ge=0, le=1_000_000)]] = {}
+    """Limits of single data checks, as rule.limit, e.g. class_small.rows: 50; docs/checks.md lists them."""
 
 
 class ModelConfig(Section):

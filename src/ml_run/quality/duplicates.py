@@ -5,9 +5,11 @@ What "the same" means is decided by the hash a row carries, so that a coarser li
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ml_run.languages import Profile, normalise
+from ml_run.quality.review import CONFLICT, Review
 from ml_run.quality.rows import Row, Splits, every_row, sighting, total
 from ml_run.quality.rules import by_share, finding
 from ml_run.results import Finding
@@ -85,3 +87,13 @@ def conflict_findings(groups: list[list[tuple[str, Row]]], rows_in_all: int) -> 
         f"in {number_of(len(rows), 'row')}: at least {number_of(wrong, 'label')} must be wrong"
     )
     return [finding("conflict", severity, message, map(sighting, rows), count=len(rows), total=rows_in_all)]
+
+
+def conflict_reviews(groups: list[list[tuple[str, Row]]]) -> Iterator[Review]:
+    """Every row of every conflict, for the review queue."""
+    for group in groups:
+        for split, row in group:
+            others = [other for _, other in group if other.label != row.label]
+            places = ", ".join(f"{other.label} ({other.file}, line {other.line})" for other in others[:3])
+            more = f" and {len(others) - 3} more" if len(others) > 3 else ""  # noqa: PLR2004 -- fits a cell
+            yield Review(split, row, CONFLICT, f"conflict: the same text has the label {places}{more}")

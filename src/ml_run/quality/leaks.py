@@ -1,11 +1,12 @@
 """Leaks: rows, or groups of rows, that stand in two splits, so that the test asks what training has told."""
 
 from collections import defaultdict
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from ml_run.quality.review import LEAK, Review
 from ml_run.quality.rows import Rejected, Row, Splits, sighting
 from ml_run.quality.rules import by_share, finding
 from ml_run.results import Finding, Severity
@@ -137,3 +138,11 @@ def group_leak_findings(splits: Splits) -> list[Finding]:
     )
     message = f"{groups}: {len(rows):,} of the {number_of(sizes, 'row')} there"
     return [finding("leak_group", "warning", message, map(sighting, rows), count=len(rows), total=sizes)]
+
+
+def leak_reviews(leaks: list[Leak]) -> Iterator[Review]:
+    """The rows that give a later split away, for the review queue."""
+    for leak in leaks:
+        for row, other in leak.rows:
+            why = f"leak_exact: the same text is in {leak.into} ({other.file}, line {other.line})"
+            yield Review(leak.split, row, LEAK, why)

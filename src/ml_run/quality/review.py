@@ -1,26 +1,50 @@
-"""The review queue: the rows most worth a native speaker's minutes."""
+"""The review queue: the rows most worth a native speaker's minutes, most valuable first."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from ml_run.quality.leaks import Leak
 from ml_run.quality.rows import Row
 
 COLUMNS = ("file", "line", "split", "text", "label", "why", "correct_label")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
+CONFLICT = 5.0
+LABEL_ERROR = 4.0
+CONFLICT_NEAR = 3.0
+DISAGREEMENT = 2.0
+WRONG_LANGUAGE = 1.0
+LEAK = 0.0
+"""Worth of a look by kind: conflicts are wrong for certain, leaks may be right. Within a kind, values lie between its
+number and the next."""
 
-def review_queue(conflicts: list[list[tuple[str, Row]]], leaks: list[Leak]) -> str:
-    """The queue as CSV, conflicts first: they are wrong for certain, leaks may be right.
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One reason to look at one row."""
+
+    split: str
+    row: Row
+    value: float
+    """Worth of a look: a kind's number, plus up to 1 by how sure its check is."""
+    why: str
+    """Begins with the rule: `conflict: the same text has the label …`."""
+
+
+def review_queue(reviews: Iterable[Review]) -> str:
+    """The queue as CSV, one line a row with all its reasons.
 
     Begins with a byte order mark, without which spreadsheets misread every character beyond ASCII.
     """
+    rows: dict[tuple[str, int], list[Review]] = {}
+    for review in reviews:
+        rows.setdefault((review.row.file, review.row.line), []).append(review)
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    for cells in (*_conflict_cells(conflicts), *_leak_cells(leaks)):
-        writer.writerow(map(safe_cell, cells))
+    for reasons in sorted(rows.values(), key=lambda reasons: -max(review.value for review in reasons)):
+        writer.writerow(map(safe_cell, _cells(reasons)))
     return "\ufeff" + text.getvalue()
 
 
@@ -30,18 +54,7 @@ def safe_cell(value: object) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _conflict_cells(conflicts: list[list[tuple[str, Row]]]) -> Iterator[tuple[object, ...]]:
-    for group in conflicts:
-        for split, row in group:
-            others = [other for _, other in group if other.label != row.label]
-            places = ", ".join(f"{other.label} ({other.file}, line {other.line})" for other in others[:3])
-            more = f" and {len(others) - 3} more" if len(others) > 3 else ""  # noqa: PLR2004 -- fits a cell
-            why = f"conflict: the same text has the label {places}{more}"
-            yield row.file, row.line, split, row.text, row.label, why, ""
-
-
-def _leak_cells(leaks: list[Leak]) -> Iterator[tuple[object, ...]]:
-    for leak in leaks:
-        for row, other in leak.rows:
-            why = f"leak_exact: the same text is in {leak.into} ({other.file}, line {other.line})"
-            yield row.file, row.line, leak.split, row.text, row.label, why, ""
+def _cells(reasons: list[Review]) -> tuple[object, ...]:
+    reasons = sorted(reasons, key=lambda review: -review.value)
+    row, why = reasons[0].row, "; ".join(dict.fromkeys(review.why for review in reasons))
+    return row.file, row.line, reasons[0].split, row.text, row.label, why, ""

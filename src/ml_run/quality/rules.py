@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ml_run.config.data_checks import RULES
+from ml_run.config.data_checks import LIMITS, RULES
 from ml_run.results import Example, Finding, Readiness, Severity
 
 MOST_EXAMPLES = 20
@@ -68,14 +68,38 @@ def by_share(share: float, *, warning: float, error: float | None = None, below:
     return "warning" if share > warning else below
 
 
-def apply_checks(findings: Iterable[Finding], checks: Mapping[str, Severity | Literal["off"]]) -> tuple[Finding, ...]:
-    """Set severities as `data.checks` has them, drop what is off, and put the worst first."""
-    kept = []
-    for found in findings:
-        wanted = checks.get(found.rule, found.severity)
-        if wanted != "off":
-            kept.append(found.model_copy(update={"severity": wanted}))
-    return tuple(sorted(kept, key=lambda found: (_ORDER[found.severity], -found.count, found.rule)))
+class Checks:
+    """What the config wants of the checks: the severity of each rule, and its limits.
+
+    Args:
+        severities: `data.checks`.
+        limits: `data.limits`.
+    """
+
+    def __init__(
+        self,
+        severities: Mapping[str, Severity | Literal["off"]] | None = None,
+        limits: Mapping[str, float] | None = None,
+    ) -> None:
+        self._severities = severities or {}
+        self._limits = limits or {}
+
+    def limit(self, name: str) -> float:
+        """The limit called `rule.limit`, as configured or by default."""
+        return self._limits.get(name, LIMITS[name].default)
+
+    def wants(self, *rules: str) -> bool:
+        """False when all of `rules` are off, so that looking for them would be wasted."""
+        return any(self._severities.get(rule) != "off" for rule in rules)
+
+    def apply(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Set severities as the config has them, drop what is off, and put the worst first."""
+        kept = []
+        for found in findings:
+            wanted = self._severities.get(found.rule, found.severity)
+            if wanted != "off":
+                kept.append(found.model_copy(update={"severity": wanted}))
+        return tuple(sorted(kept, key=lambda found: (_ORDER[found.severity], -found.count, found.rule)))
 
 
 def readiness(findings: Iterable[Finding]) -> Readiness:

@@ -54,7 +54,7 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
     rejected += left_out
     counts = labels.class_counts(splits, names)
     findings += [*notes, *copies, *labels.label_findings(splits, counts), *text.text_findings(splits)]
-    judged = rules.apply_checks(findings, config.data.checks)
+    judged = rules.Checks(config.data.checks, config.data.limits).apply(findings)
     _tell(judged)
 
     _write_rejected(experiment, rejected)
@@ -134,7 +134,8 @@ def _handle_copies(
     splits, made = splitting.divide(splits, val_share=data.val_share, test_share=data.test_share)
     conflicts = duplicates.find_conflicts(splits)
     found = leaks.find_leaks(splits)
-    files.write_text(experiment.review_queue, review.review_queue(conflicts, found))
+    reviews = [*duplicates.conflict_reviews(conflicts), *leaks.leak_reviews(found)]
+    files.write_text(experiment.review_queue, review.review_queue(reviews))
     # A val split made here is as much the training file as train is; one that the user gave stays whole.
     mode = data.leaks or "drop"
     droppable = {"train", *made} - {"test"} if mode == "drop" else set[str]()
