@@ -109,7 +109,7 @@ def walk(
         try:
             _walk_tracked(experiment, loaded, until, interruption)
         except (Exception, Interrupted) as caught:  # noqa: BLE001 -- the one place that turns any end into a result
-            error = _with_lines(caught, loaded)
+            error = with_lines(caught, loaded)
         with interruption.shielded():  # the end of a run is short, and must be whole
             result = conclude(loaded.config, experiment, error, secrets=loaded.secrets, exit_zero=exit_zero)
     if result.registration is not None and result.registration.status == "sent":
@@ -125,7 +125,7 @@ def _walk_tracked(experiment: Experiment, loaded: LoadedConfig, until: StageName
         run_pipeline(loaded.config, experiment, interruption, until)
 
 
-def _with_lines(error: BaseException, loaded: LoadedConfig) -> BaseException:
+def with_lines(error: BaseException, loaded: LoadedConfig) -> BaseException:
     """A fault that only the data showed, with the line of the config it is about."""
     if not isinstance(error, ConfigError):
         return error
