@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ml_run.config.data_checks import LIMITS, RULES
+from ml_run.quality.masking import mask
 from ml_run.results import Example, Finding, Readiness, Severity
 
 MOST_EXAMPLES = 20
@@ -56,7 +57,8 @@ def finding(
 
 
 def _example(sighting: Sighting) -> Example:
-    start = sighting.text[: _LONGEST_TEXT * 2].strip()
+    # Masked before it is cut: half of an e-mail address looks like none.
+    start = mask(sighting.text).strip()
     text = start if len(start) <= _LONGEST_TEXT else start[: _LONGEST_TEXT - 1] + "…"
     return Example(file=sighting.file, line=sighting.line, text=text, label=sighting.label)
 
