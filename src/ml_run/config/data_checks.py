@@ -239,7 +239,10 @@ _TABLE = (
         "warning",
         "a sentence that stands in more than 1 % of the texts",
         "remove it at the source: it teaches nothing, and can give the label away",
-        (_warning(0.01, "texts"),),
+        (
+            _warning(0.01, "texts"),
+            Limit("texts", 5, 2, 1_000_000, "texts it must stand in at least, however few there are"),
+        ),
     ),
     Rule(
         "wrong_language",
