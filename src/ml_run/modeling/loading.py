@@ -24,6 +24,8 @@ _WEIGHTS = "*.safetensors"
 _OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _SAMPLE = 200
 _MOST_UNKNOWN = 0.5
+_MOST_SPECIAL = 10
+_PATIENCE = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,50 @@ def load_base(config: ModelConfig, labels: Sequence[str], texts: Sequence[str], 
     _check_tokenizer(base, config, texts)
     _check_max_length(base, config)
     return base
+
+
+def load_tokenizer(config: ModelConfig) -> "PreTrainedTokenizerBase":
+    """Load the tokenizer that training will use, and nothing else of the model.
+
+    Looks into the local folder or the cache first. Only a hub model that is not there is asked for over the network,
+    and only after its config file has answered once: transformers alone would try again for 46 s without a network.
+
+    Args:
+        config: the config's `model` section; not a model from scratch.
+
+    Raises:
+        UsageError: there is no tokenizer, it cannot be reached, or it brings its own code.
+    """
+    from transformers import AutoTokenizer
+
+    local = Path(config.name).is_dir()
+    if local:
+        refuse_own_code(Path(config.name))
+    origin: dict[str, Any] = {"revision": None if local else config.revision, "trust_remote_code": False}
+    try:
+        try:
+            return _not_made_up(AutoTokenizer.from_pretrained(config.name, local_files_only=True, **origin))
+        except (OSError, ValueError):
+            if local or _offline():
+                raise
+        _answers(config)
+        return _not_made_up(AutoTokenizer.from_pretrained(config.name, **origin))
+    except Exception as error:  # the hub's client lets its transport's errors through, of whichever library it uses
+        raise _unreachable(config, error) from error
+
+
+def _not_made_up(tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerBase":
+    # Where a tokenizer's files are missing, transformers makes one up of the special tokens alone.
+    if len(tokenizer) <= _MOST_SPECIAL:
+        raise OSError("its tokenizer's files are missing")
+    return tokenizer
+
+
+def _answers(config: ModelConfig) -> None:
+    """Ask for the model's config file, once; any error of the hub's client says why there is no answer."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    get_hf_file_metadata(hf_hub_url(config.name, "config.json", revision=config.revision), timeout=_PATIENCE)
 
 
 def _from_scratch(config: ModelConfig, labels: Sequence[str], texts: Sequence[str]) -> BaseModel:

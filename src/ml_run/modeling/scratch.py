@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ml_run.config.names import SCRATCH_SMALL, SCRATCH_TINY
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
@@ -58,12 +59,16 @@ def train_tokenizer(texts: Sequence[str], *, pieces: int, max_length: int) -> "P
     Returns:
         A fast tokenizer that is the same for the same texts, in every process.
     """
-    from tokenizers import (
-        Tokenizer,
-        models,
-        trainers,
-    )
     from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=learn_pieces(texts, pieces), model_max_length=max_length, **_SPECIAL_ROLES
+    )
+
+
+def learn_pieces(texts: Sequence[str], pieces: int) -> "Tokenizer":
+    """What `train_tokenizer` wraps: the bare tokenizer, which needs neither transformers nor torch to be loaded."""
+    from tokenizers import Tokenizer, models, trainers
 
     tokenizer = Tokenizer(models.Unigram())
     _frame(tokenizer)
@@ -75,9 +80,7 @@ def train_tokenizer(texts: Sequence[str], *, pieces: int, max_length: int) -> "P
     )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.model = models.Unigram(_canonical_vocabulary(tokenizer), _SPECIAL_TOKENS.index("<unk>"), False)
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer, model_max_length=max_length, **_SPECIAL_ROLES
-    )
+    return tokenizer
 
 
 def _frame(tokenizer: Any) -> None:
