@@ -12,6 +12,7 @@ from ml_run.errors import MlRunError, TrainingError
 from ml_run.events import emit
 from ml_run.results import Comparison, Estimate, Evaluation, ModelScores
 from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
+from ml_run.statistics import FEWEST_COMPARED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from ml_run.results import PreparedData, TrainedModel
 
 LATENCY_ROWS = 50
-FEWEST_COMPARED = 50
-"""Rows below which a difference between two models says nothing (reliability.md, 3b)."""
 
 
 @dataclass(frozen=True)
