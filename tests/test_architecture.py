@@ -12,7 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"console", "runs", "rehearsal"},
+    {"console", "runs", "rehearsal", "checking"},
     {"conclusion", "pipeline"},
     {"walk", "stages", "quickstart"},
     {"promotion"},

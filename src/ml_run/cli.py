@@ -38,7 +38,7 @@ UNFINISHED = "unfinished"
 """Stands for `--resume` without an ID: the newest run that has not finished."""
 FLAGS = {"--json", "--quiet", "--exit-zero", "--dry-run"}
 """Options without a value: a command may be looked for behind them."""
-NOT_YET = {"init", "doctor", "check-data", "compare", "predict", "serve", "monitor", "evaluate"}
+NOT_YET = {"init", "doctor", "compare", "predict", "serve", "monitor", "evaluate"}
 """Commands that later versions bring; as a first word they are not taken for a run's name."""
 
 
@@ -188,7 +188,7 @@ def _dry_run(config: Path, overrides: list[str] | None, *, as_json: bool, quiet:
         console.print_plan(plan)
 
 
-# --- the first gate, and the quickstart ---------------------------------------------------------------------------
+# --- the first gates, and the quickstart --------------------------------------------------------------------------
 
 
 @app.command("check-config")
@@ -208,6 +208,53 @@ def check_config_cli(
     else:
         console.print_text(loaded.resolved_yaml.rstrip())
         console.print_note(f"✔ {config} is valid")
+
+
+@app.command("check-data")
+def check_data_cli(
+    config: ConfigOption = CONFIG,
+    overrides: SetOption = None,
+    queue: Annotated[
+        Path | None,
+        typer.Option(
+            "--apply",
+            metavar="FILE",
+            help="Take the filled-in review queue FILE, and write corrected data files beside the originals.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Check the data: what would make a result a lie.
+
+    Trains nothing. What it finds is in experiments/check_data/. Exit code 3: the data is not ready.
+    """
+    if queue is not None:
+        _apply_queue(config, overrides, queue, as_json=as_json, quiet=quiet)
+        return
+    from ml_run import checking
+
+    loaded = _load(config, overrides)
+    with console.showing(quiet=quiet, secrets=loaded.secrets, findings=False):
+        check = checking.check_data(loaded, Path.cwd())
+    with _code_for_gone_reader(check.exit_code):
+        if as_json:
+            console.print_json(checking.told_check(check))
+        else:
+            console.print_lines(lambda width: checking.check_screen(check, width))
+    raise typer.Exit(check.exit_code)
+
+
+def _apply_queue(config: Path, overrides: list[str] | None, queue: Path, *, as_json: bool, quiet: bool) -> None:
+    from ml_run import checking
+
+    loaded = _load(config, overrides)
+    with console.showing(quiet=quiet, secrets=loaded.secrets):
+        corrected = checking.apply_corrections(loaded, Path.cwd(), queue)
+    if as_json:
+        console.print_json(checking.told_corrections(corrected))
+    else:
+        console.print_lines(lambda width: checking.corrections_screen(corrected, width))
 
 
 @app.command("quickstart")

@@ -4,9 +4,9 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.progress import Progress, TaskID, TextColumn
@@ -19,11 +19,20 @@ from ml_run.redaction import redact
 from ml_run.results import Deployment, Estimate, Record, RunRecord, RunResult
 from ml_run.wording import duration, number_of, percent
 
+if TYPE_CHECKING:
+    from ml_run.checking import Line
+
 PLAIN_PROGRESS_SECONDS = 30.0
 """Where stderr is no terminal, a progress line is written this often: CI logs stay short."""
 _MARKS = {"stage_finished": ("✔", "green"), "stage_failed": ("✘", "red"), "stage_skipped": ("↷", "dim")}
 _COLOURS = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow"}
-_SEVERITY_MARKS = {"error": ("✘", "red"), "warning": ("⚠", "yellow"), "info": ("·", "dim")}
+_LINE_MARKS = {
+    "error": ("✘", "red"),
+    "warning": ("⚠", "yellow"),
+    "info": ("·", "dim"),
+    "ok": ("✔", "green"),
+    "": ("", ""),
+}
 
 
 def _stdout() -> Console:
@@ -37,9 +46,10 @@ def _stderr() -> Console:
 class _TerminalHandler(logging.Handler):
     """Shows events as they come: one line a stage, its verdict when it ends, a live line in between."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self, secrets: Sequence[str], *, findings: bool) -> None:
         super().__init__(logging.INFO)
         self._secrets = secrets
+        self._findings = findings
         self._console = _stderr()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
@@ -58,7 +68,8 @@ class _TerminalHandler(logging.Handler):
             elif event == "stage_started":
                 self._start_live(data["stage"])
             elif event == "finding":
-                self._finding(message, data)
+                if self._findings:
+                    self._finding(message, data)
             elif record.levelno >= logging.WARNING or event == "warning":
                 self._print("  ⚠ ", "yellow", message)
             elif event in {"run_started", "note"}:
@@ -83,7 +94,7 @@ class _TerminalHandler(logging.Handler):
     def _finding(self, message: str, data: dict[str, Any]) -> None:
         severity = data.get("severity", "info")
         if severity != "info":
-            mark, style = _SEVERITY_MARKS[severity]
+            mark, style = _LINE_MARKS[severity]
             self._print(f"  {mark} ", style, message)
 
     def _start_live(self, stage: str) -> None:
@@ -129,11 +140,11 @@ def _measured(data: dict[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def showing(*, quiet: bool, secrets: Sequence[str] = ()) -> Iterator[None]:
-    """Show the events of a run on stderr within the block; nothing with `quiet`."""
+def showing(*, quiet: bool, secrets: Sequence[str] = (), findings: bool = True) -> Iterator[None]:
+    """Show the events of a run on stderr within the block; nothing with `quiet`; `findings` one by one if wanted."""
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    handler: logging.Handler = logging.NullHandler() if quiet else _TerminalHandler(secrets)
+    handler: logging.Handler = logging.NullHandler() if quiet else _TerminalHandler(secrets, findings=findings)
     logger.addHandler(handler)
     try:
         yield
@@ -325,6 +336,16 @@ def _plan(plan: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     yield "criteria", Text(criteria or "none: the verdict will be INCONCLUSIVE")
     yield "on PASS", Text("deploy" if plan["auto_deploy"] else "wait for `ml-run deploy`")
     yield "tracking", Text(plan["tracking"])
+
+
+def print_lines(screen: "Callable[[int], Iterable[Line]]") -> None:
+    """Show lines with their marks; `screen` makes them for a number of columns."""
+    console = _stdout()
+    for line in screen(console.width):
+        mark, style = _LINE_MARKS[line.mark]
+        start = f"{mark} " if mark else "  "
+        # Lines are as long as they are to be: paths that are longer than the terminal stay whole.
+        console.print(Text(start, style).append(line.text, "default") if line.text else "", soft_wrap=True)
 
 
 def print_deployment(deployment: Deployment) -> None:
