@@ -228,7 +228,7 @@ def macro_f1_difference_error(
 
 def _paired_differences(
     true: Ids, new: Ids, old: Ids, k: int, seed: int, resamples: int
-) -> tuple[np.float64, NDArray[np.float64]] | None:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """The observed difference of macro-F1, and that of each resample [resamples]; None where a class has no rows."""
     import numpy as np
 
@@ -250,7 +250,7 @@ def _paired_differences(
             hits[model][:, c] = of_label[:, c]
     rows = np.broadcast_to(support, (resamples, k))
     draws = _f1(hits[0], rows, predicted[0]).mean(1) - _f1(hits[1], rows, predicted[1]).mean(1)
-    return (per_class[0] - per_class[1]).mean(), draws
+    return np.asarray((per_class[0] - per_class[1]).mean()), draws
 
 
 def accuracy_difference(new_right: Flags, old_right: Flags) -> Estimate:
