@@ -8,6 +8,7 @@ planting errors and looking for them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,7 @@ def check_label_errors(splits: Splits, checks: Checks, *, seed: int) -> LabelErr
 
 
 def _folds(sample: probing.Sample, seed: int) -> NDArray[np.int64]:
-    """Copies of a text in one fold, where they cannot vouch for a wrong label; groups, too, where they can be parted."""
+    """Copies of a text in one fold, where none can vouch for a wrong label; groups, too, where they can be parted."""
     hashes = [row.hash or row.text for row in sample.rows]
     groups = [row.group for row in sample.rows]
     if any(groups):
@@ -129,7 +130,8 @@ def confident_errors(probabilities: NDArray[np.float64], ids: NDArray[np.int64])
             if other != label:
                 margin = probabilities[rows, other] - own
                 by_rate[rows[np.argsort(-margin, kind="stable")[: joint[label, other]]]] = True
-    return by_class & by_rate & (probabilities.argmax(1) != ids)
+    errors: NDArray[np.bool_] = by_class & by_rate & (probabilities.argmax(1) != ids)
+    return errors
 
 
 def _confident_joint(probabilities: NDArray[np.float64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -186,8 +188,8 @@ def _record(sample: probing.Sample, answers: _Answers, shown: int, test: tuple[i
 
 def _by_chance(rows: int, planted: int) -> float:
     """Planted errors that a list in random order may well have among its first, or that are hardly worth a list."""
-    expected = planted**2 / rows
-    return max(expected + 3 * expected**0.5, _LEAST_RECALL * planted)
+    expected = planted * planted / rows
+    return max(expected + 3 * math.sqrt(expected), _LEAST_RECALL * planted)
 
 
 # --- what is said ---------------------------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ def _finding(sample: probing.Sample, record: LabelErrors, listed: list[int]) -> 
     if record.rows < sample.of:
         looked_at += f" looked at (a sample of {sample.of:,})"
     tested = f"of {number_of(record.planted, 'label')} changed on purpose as a test"
-    hits = f"{round(record.recall * record.planted):,}"
+    hits = f"{round((record.recall or 0) * record.planted):,}"
     among = f"among the {record.planted:,} rows suspected most"
     if not listed:
         message = (

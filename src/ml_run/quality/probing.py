@@ -63,7 +63,9 @@ def take_sample(splits: Splits, most: int, seed: int) -> Sample | None:
     whole = sum(map(len, places.values()))
     share = min(1.0, min(most, _MOST_FITS // len(labels)) / whole)
     chance = random.Random(seed)  # noqa: S311 -- reproducible, not secret
-    taken = [(split, number, c) for c, name in enumerate(labels) for split, number in _part(places[name], share, chance)]
+    taken = [
+        (split, number, c) for c, name in enumerate(labels) for split, number in _part(places[name], share, chance)
+    ]
     return Sample(
         rows=[splits[split][number] for split, number, _ in taken],
         splits=[split for split, _, _ in taken],
