@@ -5,6 +5,8 @@ from pathlib import Path
 from ml_run import files
 from ml_run.config import Config
 from ml_run.experiment import Experiment, write_record
+from ml_run.reporting import data_sections, markdown
+from ml_run.reporting.records import Place
 from ml_run.results import (
     STAGES,
     Advice,
@@ -16,16 +18,25 @@ from ml_run.results import (
     Estimate,
     Evaluation,
     Example,
+    Feasibility,
     Finding,
+    LabelErrors,
+    LanguageCheck,
     LanguageGuess,
+    LanguageShare,
+    LeakCount,
     Lengths,
     ModelScores,
     PreparedData,
     Registration,
     RunRecord,
+    ShortcutProbe,
     SplitSummary,
     StageRecord,
+    TokenCheck,
+    TokenStats,
     TrainedModel,
+    TruncationPoint,
     Verdict,
     Verification,
 )
@@ -117,6 +128,159 @@ def make_data(labels=LABELS, **changed) -> PreparedData:
         ),
     }
     return PreparedData(**(values | changed))
+
+
+def make_checked_data(labels=LABELS, **changed) -> PreparedData:
+    """`make_data` with a record of every check, as the data stage leaves them on a few hundred dirty rows."""
+    values = {
+        "findings": CHECKED_FINDINGS,
+        "leaks": (
+            LeakCount(split="train", into="train", exact=9, near=3, rows=815),
+            LeakCount(split="train", into="val", exact=0, near=1, rows=122),
+            LeakCount(split="val", into="train", exact=0, near=1, rows=815),
+            LeakCount(split="train", into="test", exact=4, near=2, rows=243),
+            LeakCount(split="test", into="train", exact=4, near=3, rows=815),
+        ),
+        "language_check": make_language_check(labels),
+        "label_errors": LabelErrors(
+            rows=1176, accuracy=0.792, flagged=81, shown=50, planted=59, recall=0.644, precision=0.7
+        ),
+        "shortcuts": (
+            ShortcutProbe(name="length", macro_f1=0.281, guess=0.333, text=0.747, rows=1176),
+            ShortcutProbe(name="punctuation", macro_f1=0.402, guess=0.333, text=0.747, rows=1176),
+            ShortcutProbe(name="source", macro_f1=0.691, guess=0.333, text=0.747, rows=1176),
+        ),
+        "tokens": make_tokens(labels),
+        "feasibility": make_feasibility(labels),
+    }
+    return make_data(labels, **(values | changed))
+
+
+def make_place(project=Path("/work/project")) -> Place:
+    return Place(make_config(project), Experiment(project / "experiments" / "check_data"))
+
+
+def data_part(data: PreparedData, name: str) -> str | None:
+    """One part of the report on the data as Markdown; None when the report has no such part."""
+    parts = {part.name: part for part in data_sections.data_parts(make_place(), data)}
+    return "\n\n".join(map(markdown.content, parts[name].content)) if name in parts else None
+
+
+CHECKED_FINDINGS = (
+    Finding(
+        rule="leak_exact",
+        severity="warning",
+        message="4 training rows have a copy in the test split",
+        count=4,
+        share=0.0049,
+        remedy="find out how the splits were made",
+        examples=(Example(file="data/train.jsonl", line=17, text="Waxaa la sheegay in dowladda", label="Northern"),),
+    ),
+    Finding(
+        rule="shortcut",
+        severity="warning",
+        message="the field source tells the label: macro-F1 0.691, where guessing gives 0.333",
+        count=1176,
+        remedy="collect the classes from the same sources",
+    ),
+    Finding(
+        rule="conflict",
+        severity="warning",
+        message="2 texts stand there with different labels",
+        count=4,
+        share=0.0034,
+        remedy="decide on one label each",
+    ),
+    Finding(
+        rule="gate_undecidable",
+        severity="warning",
+        message="51 test rows of Southern cannot decide min_class_recall[Southern]",
+        count=1,
+        remedy="label 69 more test rows of Southern",
+    ),
+    Finding(
+        rule="label_error",
+        severity="info",
+        message="the 50 most suspicious labels of 1,176 are in the review queue",
+        count=50,
+        share=0.0425,
+        remedy="have a native speaker look at them",
+        examples=(
+            Example(file="data/train.jsonl", line=240, text="Madaxweynaha ayaa", label="Central"),
+            Example(file="data/val.jsonl", line=12, text="Kooxda kubadda cagta", label="Southern"),
+        ),
+    ),
+)
+
+
+def make_language_check(labels=LABELS) -> LanguageCheck:
+    sizes = {"train": 815, "val": 122, "test": 243}
+    shares = [
+        LanguageShare(
+            split=split,
+            label=label,
+            rows=size // len(labels),
+            wrong=3 if (split, place) == ("train", 1) else 0,
+            unknown=2 + place if split == "train" else 1,
+        )
+        for split, size in sizes.items()
+        for place, label in enumerate(labels)
+    ]
+    return LanguageCheck(
+        expected="so",
+        how="held against data.language: so, which py3langid and pycld2 both know",
+        shares=tuple(shares),
+        others={"en": 2, "sw": 1},
+        scripts={"Latin": 1178, "Arabic": 2},
+    )
+
+
+def make_tokens(labels=LABELS) -> TokenCheck:
+    def stats(name, rows, cut):
+        lengths = Lengths(minimum=6, median=88, mean=121.5, p95=402, maximum=1311)
+        return TokenStats(
+            name=name, rows=rows, tokens=lengths, tokens_per_word=2.19, unknown=0.0004, cut=cut, lost=cut / 3
+        )
+
+    return TokenCheck(
+        tokenizer="xlm-roberta-base",
+        max_length=256,
+        splits=(stats("train", 811, 0.123), stats("val", 122, 0.115), stats("test", 243, 0.128)),
+        classes=tuple(stats(label, 270, round(0.2 - 0.005 * place, 3)) for place, label in enumerate(labels)),
+        histogram=(96, 310, 142, 87, 76, 41, 22, 14, 9, 6, 5, 3),
+        edges=(0, 48, 96, 144, 192, 240, 288, 336, 384, 432, 480, 528, 1312),
+        ablation=(
+            TruncationPoint(words=32, macro_f1=0.741, standard_error=0.021),
+            TruncationPoint(words=64, macro_f1=0.804, standard_error=0.019),
+            TruncationPoint(words=None, macro_f1=0.749, standard_error=0.02),
+        ),
+        advice="keep max_length at 256: the part that is cut off does not help a linear model",
+    )
+
+
+def make_feasibility(labels=LABELS) -> tuple[Feasibility, ...]:
+    overall = Feasibility(
+        criterion="min_accuracy",
+        n=243,
+        threshold=0.8,
+        decidable=True,
+        needed=0.848,
+        message="243 test rows can decide it",
+    )
+    classes = [
+        Feasibility(
+            criterion=f"min_class_recall[{label}]",
+            label=label,
+            n=120 - place,
+            threshold=0.7,
+            decidable=place != 2,
+            needed=0.783 if place != 2 else None,
+            n_needed=None if place != 2 else 187,
+            message="the rows can decide it" if place != 2 else "too few rows of the class, however good the model is",
+        )
+        for place, label in enumerate(labels)
+    ]
+    return (overall, *classes)
 
 
 def make_model(labels=LABELS, **changed) -> TrainedModel:

@@ -3,9 +3,18 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from ml_run.reporting import figures, score_figures, svg
+from ml_run.reporting import data_figures, score_figures, svg, training_figures
 from ml_run.results import EpochScores, Estimate
-from report_sample import HOSTILE, LABELS, make_data, make_evaluation, make_model, make_scores
+from report_sample import (
+    HOSTILE,
+    LABELS,
+    make_checked_data,
+    make_data,
+    make_evaluation,
+    make_model,
+    make_scores,
+    make_tokens,
+)
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
@@ -13,8 +22,11 @@ NAMESPACE = "{http://www.w3.org/2000/svg}"
 def every_figure(labels):
     evaluation = make_evaluation(labels, production=0.8)
     return [
-        figures.class_balance(make_data(labels)),
-        figures.training_curve(make_model(labels)),
+        data_figures.class_balance(make_data(labels)),
+        data_figures.token_lengths(make_tokens(labels)),
+        data_figures.leak_matrix(make_checked_data(labels)),
+        data_figures.shortcut_scores(make_checked_data(labels).shortcuts),
+        training_figures.training_curve(make_model(labels)),
         score_figures.class_scores(evaluation.candidate.classes, 0.7),
         score_figures.model_comparison(evaluation, {"macro_f1": 0.78, "accuracy": None}),
         score_figures.confusion_matrix(labels, evaluation.candidate.confusion),
@@ -30,8 +42,8 @@ def test_every_figure_is_well_formed_and_says_what_it_shows(labels):
         assert root.find(f"{NAMESPACE}title").text == figure.title
         assert root.find(f"{NAMESPACE}desc").text == figure.description
         assert ET.fromstring(figure.svg).get("role") == "img"
-    balance = figures.class_balance(make_data(labels)).description
-    assert all(re.sub(r"[\x1b\u202e]", "", label)[-4:] in balance for label in labels)
+    curve = score_figures.class_scores(make_evaluation(labels).candidate.classes, None).description
+    assert all(re.sub(r"[\x1b\u202e]", "", label)[-4:] in curve for label in labels)
 
 
 def test_descriptions_state_the_facts():
@@ -45,7 +57,7 @@ def test_descriptions_state_the_facts():
         "Northern: 50 of 60 right, 8 read as Central, 2 read as Southern; Central: 60 of 60 right; "
         "Southern: 59 of 60 right, 1 read as Northern."
     )
-    curve = figures.training_curve(make_model())
+    curve = training_figures.training_curve(make_model())
     assert curve.description.endswith(
         "best validation macro-F1 0.750 at epoch 4 (dotted line), the model that was kept."
     )
@@ -93,7 +105,7 @@ def test_the_training_curve_draws_any_number_of_epochs(epochs):
         )
         for e in range(1, epochs + 1)
     )
-    figure = figures.training_curve(make_model(curve=curve, best_epoch=1.0))
+    figure = training_figures.training_curve(make_model(curve=curve, best_epoch=1.0))
     assert figure.svg.count('y2="370"') <= 7
     assert len(figure.svg) < 250_000
     ET.fromstring(figure.file)
@@ -102,5 +114,5 @@ def test_the_training_curve_draws_any_number_of_epochs(epochs):
 def test_a_curve_of_unknown_values_is_still_a_chart():
     """Nothing known: axes and an honest text."""
     curve = (EpochScores(epoch=1, step=1, train_loss=None, val_loss=None, val_macro_f1=None, val_accuracy=None),)
-    figure = figures.training_curve(make_model(curve=curve, best_epoch=1.0, best_val_macro_f1=None))
+    figure = training_figures.training_curve(make_model(curve=curve, best_epoch=1.0, best_val_macro_f1=None))
     assert figure.description == "best validation macro-F1 undefined at epoch 1 (dotted line), the model that was kept."

@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from ml_run.reporting import write_reports
-from report_sample import HOSTILE, make_config, make_data, make_evaluation, make_finished, make_model
+from report_sample import HOSTILE, make_checked_data, make_config, make_evaluation, make_finished, make_model
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # In a frame of 360 pixels: does the page itself scroll sideways, and did any script of the data run?
@@ -22,7 +22,7 @@ onload = () => {{
 @pytest.mark.parametrize("width", [360, 1200])
 def test_r37_in_a_browser_nothing_runs_and_the_page_does_not_scroll_sideways(tmp_path, width):
     """In headless Chromium the hostile labels stay text, and only tables and charts scroll, in their own boxes."""
-    records = {"data": make_data(HOSTILE), "model": make_model(HOSTILE), "evaluation": make_evaluation(HOSTILE)}
+    records = {"data": make_checked_data(HOSTILE), "model": make_model(HOSTILE), "evaluation": make_evaluation(HOSTILE)}
     experiment = make_finished(tmp_path, **records)
     write_reports(make_config(tmp_path), experiment)
     probe = experiment.folder / "probe.html"

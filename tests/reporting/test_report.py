@@ -7,7 +7,7 @@ import pytest
 
 from ml_run.errors import UsageError
 from ml_run.experiment import Experiment
-from ml_run.quality.rules import apply_checks
+from ml_run.quality.rules import Checks
 from ml_run.reporting import write_reports
 from ml_run.results import Deployment, Finding, RunError, StageRecord
 from report_sample import (
@@ -282,7 +282,7 @@ def test_undefined_values_are_shown_as_such(tmp_path):
 
 def test_findings_come_worst_first_with_file_line_and_remedy(tmp_path):
     """What stands most against the data is read first; each example can be found."""
-    data = make_data(findings=apply_checks((*make_data().findings, UNSEEN), {}))  # as the data stage orders them
+    data = make_data(findings=Checks().apply((*make_data().findings, UNSEEN)))  # as the data stage orders them
     markdown, _ = written(tmp_path, make_finished(tmp_path, data=data))
     ranks = [
         markdown.index(text) for text in ("**error** `labels_unseen`", "**warning** `leak_exact`", "**info** `labels_")

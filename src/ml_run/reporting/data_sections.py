@@ -1,9 +1,12 @@
-"""The part of the report about the data: is it ready, what does it hold, what was found in it."""
+"""The part of the report about the data: is it ready, what to do first, what it holds, what was found in it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ml_run.reporting import data_evidence, data_labels
+from ml_run.reporting.data_figures import class_balance, largest_and_smallest
+from ml_run.reporting.data_opening import first_actions, readiness
 from ml_run.reporting.document import (
     Code,
     Content,
@@ -18,53 +21,53 @@ from ml_run.reporting.document import (
     rich,
     table,
 )
-from ml_run.reporting.figures import class_balance
 from ml_run.results import SPLITS
 from ml_run.wording import number_of, percent, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ml_run.reporting.records import Facts
-    from ml_run.results import Advice, Example, Finding, PreparedData
-
-_EXAMPLES_SHOWN = 5
-_READINESS = {
-    "ready": "nothing was found that stands against training and judging a model with it.",
-    "ready with warnings": "it can be used, and the warnings below say what to look at.",
-    "not ready": "it cannot carry a verdict before the errors below are mended.",
-}
+    from ml_run.reporting.records import Place
+    from ml_run.results import Advice, Finding, PreparedData
 
 
-def data(facts: Facts, prepared: PreparedData) -> Section:
-    """Readiness, splits, class balance, findings and the advice of the language profile."""
-    content: list[Content] = [
-        paragraph("The data is ", Mark(prepared.readiness), ": ", _READINESS[prepared.readiness]),
-        *([_language(prepared)] if prepared.language else []),
-        *_splits(facts, prepared),
-        Heading(("Findings, worst first",)),
-        *_findings(facts, prepared),
-    ]
-    if prepared.advice:
-        content += [Heading(("Advice for this language, on what was measured",)), bullets(_advice(prepared.advice))]
+def data(place: Place, prepared: PreparedData) -> Section:
+    """All about the data as one section of a run's report."""
+    content = readiness(prepared)
+    for part in data_parts(place, prepared):
+        content += [Heading((part.title,)), *part.content]
     return Section("data", "The data", tuple(content))
 
 
-def _language(prepared: PreparedData) -> Content:
-    guess = prepared.language
-    assert guess is not None, "called only with a language"
-    how = "as configured" if guess.how == "configured" else "recognised from the text"
-    return paragraph(f"Language: {guess.name} ({guess.code}), {how}. ", sentence(guess.evidence))
+def data_parts(place: Place, prepared: PreparedData) -> list[Section]:
+    """What is known of the data, part by part; a part of which nothing is known is left out."""
+    actions = first_actions(place, prepared)
+    first: list[Content] = [bullets(actions, numbered=True)] if actions else []
+    parts: list[tuple[str, str, Sequence[Content]]] = [
+        ("first", "What to do first", first),
+        ("splits", "The splits and their classes", _splits(place, prepared)),
+        ("lengths", "How much of a text the model reads", data_evidence.lengths(place, prepared)),
+        ("copies", "Copies inside and between the splits", data_evidence.copies(prepared)),
+        ("decidable", "Can these test rows decide the criteria?", data_evidence.decidable(prepared)),
+        ("shortcuts", "Can the label be told without reading?", data_evidence.shortcuts(prepared)),
+        ("label-errors", "Likely label errors", data_labels.label_errors(place, prepared)),
+        ("language", "Language and script", data_labels.language(prepared)),
+        ("findings", "Findings, worst first", _findings(place, prepared)),
+        ("advice", "Advice for this language, on what was measured", _advice(prepared.advice)),
+    ]
+    return [Section(name, title, tuple(content)) for name, title, content in parts if content]
 
 
-def _splits(facts: Facts, prepared: PreparedData) -> list[Content]:
+def _splits(place: Place, prepared: PreparedData) -> list[Content]:
     names = [name for name in SPLITS if name in prepared.splits]
     splits = [prepared.splits[name] for name in names]
+    if not splits:
+        return []
     columns: list[Loose] = ["Split", "From", "Rows kept", "Rows left out", "Words: median", "Words: 95 of 100 below"]
     rows: list[list[Loose]] = [
         [
             Strong(split.name),
-            User(facts.shown(split.source)),
+            User(place.shown(split.source)),
             f"{split.rows:,}",
             f"{split.rejected:,}",
             f"{split.words.median:,.0f}",
@@ -75,37 +78,43 @@ def _splits(facts: Facts, prepared: PreparedData) -> list[Content]:
     content: list[Content] = [table("The splits", columns, rows, numeric="  nnnn")]
     left_out = sum(split.rejected for split in splits)
     if left_out:
-        where = Code(facts.experiment.relative(facts.experiment.rejected))
+        where = Code(place.experiment.relative(place.experiment.rejected))
         content.append(paragraph(f"{number_of(left_out, 'row')} left out; each stands with its reason in ", where, "."))
-    if splits and any(split.rows for split in splits):
+    if any(split.rows for split in splits):
         content += [class_balance(prepared), _balance(prepared, names)]
     return content
 
 
 def _balance(prepared: PreparedData, names: Sequence[str]) -> Content:
     columns: list[Loose] = ["Class", *names]
-    rows: list[list[Loose]] = [
-        [User(label), *(_cell(prepared, name, label) for name in names)] for label in prepared.labels
-    ]
+    large, between, small = largest_and_smallest(prepared)
+    rows = [_balance_row(prepared, names, User(label), [label]) for label in large]
+    if between:
+        rows.append(_balance_row(prepared, names, f"{number_of(len(between), 'class')} between", between))
+    rows += [_balance_row(prepared, names, User(label), [label]) for label in small]
     return table("Rows of each class, and their share of the split", columns, rows, numeric=" nnn")
 
 
-def _cell(prepared: PreparedData, name: str, label: str) -> str:
+def _balance_row(prepared: PreparedData, names: Sequence[str], title: Loose, labels: Sequence[str]) -> list[Loose]:
+    return [title, *(_cell(prepared, name, labels) for name in names)]
+
+
+def _cell(prepared: PreparedData, name: str, labels: Sequence[str]) -> str:
     split = prepared.splits[name]
-    rows = split.classes.get(label, 0)
+    rows = sum(split.classes.get(label, 0) for label in labels)
     return f"{rows:,} ({percent(rows / split.rows)})" if split.rows else f"{rows:,}"
 
 
 # --- findings -------------------------------------------------------------------------------------------------------
 
 
-def _findings(facts: Facts, prepared: PreparedData) -> list[Content]:
+def _findings(place: Place, prepared: PreparedData) -> list[Content]:
     if not prepared.findings:
         return [paragraph("No check found anything.")]
-    return [piece for finding in prepared.findings for piece in _finding(facts, finding)]
+    return [piece for finding in prepared.findings for piece in _finding(place, prepared, finding)]
 
 
-def _finding(facts: Facts, finding: Finding) -> list[Content]:
+def _finding(place: Place, prepared: PreparedData, finding: Finding) -> list[Content]:
     share = f" ({percent(finding.share)})" if finding.share is not None else ""
     content: list[Content] = [
         paragraph(
@@ -117,29 +126,15 @@ def _finding(facts: Facts, finding: Finding) -> list[Content]:
         ),
         paragraph(Strong("What to do: "), sentence(finding.remedy)),
     ]
-    if finding.examples:
-        content.append(_examples(facts, finding))
+    # The list of likely label errors stands beside what it can be trusted for.
+    if finding.examples and not (finding.rule == data_labels.LABEL_ERROR and prepared.label_errors):
+        content.append(data_labels.examples(place, finding))
     return content
 
 
-def _examples(facts: Facts, finding: Finding) -> Content:
-    shown = finding.examples[:_EXAMPLES_SHOWN]
-    labelled = any(example.label is not None for example in shown)
-    columns: list[Loose] = ["Where", *(["Label"] if labelled else []), "Text"]
-    rows = [_example(facts, example, labelled=labelled) for example in shown]
-    more = ", more in data/report.json" if len(shown) < len(finding.examples) else ""
-    return table(f"{finding.rule}: {number_of(len(rows), 'example')} of {finding.count:,}{more}", columns, rows)
-
-
-def _example(facts: Facts, example: Example, *, labelled: bool) -> list[Loose]:
-    file = facts.shown(example.file)
-    where = file if example.line is None else f"{file}:{example.line}"
-    label: list[Loose] = [User(example.label) if example.label is not None else "–"] if labelled else []
-    return [User(where), *label, User(example.text) if example.text else "–"]
-
-
-def _advice(pieces: tuple[Advice, ...]) -> list[Loose]:
-    return [
+def _advice(pieces: tuple[Advice, ...]) -> list[Content]:
+    items: list[Loose] = [
         rich(Strong(f"{piece.topic}: "), sentence(piece.text), f" (Source: {piece.source}; checked {piece.dated}.)")
         for piece in pieces
     ]
+    return [bullets(items)] if items else []

@@ -50,7 +50,9 @@ class Mark:
 
 _TONES = {
     "PASS": "good",
+    "READY": "good",
     "ready": "good",
+    "yes": "good",
     "FAIL": "bad",
     "NOT READY": "bad",
     "not ready": "bad",
@@ -58,7 +60,9 @@ _TONES = {
     "error": "bad",
     "INCONCLUSIVE": "doubt",
     "warning": "doubt",
+    "READY WITH WARNINGS": "doubt",
     "ready with warnings": "doubt",
+    "no": "doubt",
     "INTERRUPTED": "doubt",
 }
 
@@ -89,6 +93,7 @@ class Bullets:
     """A list of short statements."""
 
     items: tuple[Rich, ...]
+    numbered: bool = False
     kind: ClassVar[str] = "bullets"
 
 
@@ -172,8 +177,10 @@ class Opening:
 class Document:
     """The whole report."""
 
+    what: str
+    """What kind of report it is."""
     name: str
-    """The run's name, a word of the user."""
+    """What it is about, in words of the user: the run's name."""
     about: Rich
     """Which run, when, in one line."""
     banner: str
@@ -187,9 +194,9 @@ def paragraph(*pieces: Loose) -> Paragraph:
     return Paragraph(rich(*pieces))
 
 
-def bullets(items: list[Loose]) -> Bullets:
-    """A list of these items."""
-    return Bullets(tuple(rich(item) for item in items))
+def bullets(items: list[Loose], *, numbered: bool = False) -> Bullets:
+    """A list of these items, numbered where their order says something."""
+    return Bullets(tuple(rich(item) for item in items), numbered)
 
 
 def table(caption: str, columns: list[Loose], rows: list[list[Loose]], *, numeric: str = "") -> Table:

@@ -101,12 +101,12 @@ def render(document: Document, *, figures: str) -> str:
         document: what to say.
         figures: folder of the figures' files, relative to where the text will stand; no picture is shown without it.
     """
-    parts = [f"# Report of the run: {escape(document.name)}", line(document.about)]
+    parts = [f"# {escape(document.what)}: {escape(document.name)}", line(document.about)]
     parts += [f"> **{escape(document.banner)}**"] if document.banner else []
     parts += _opening(document.opening)
     for section in document.sections:
         parts += [f"## {escape(section.title)}", *(content(piece, figures) for piece in section.content)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _opening(opening: Opening) -> list[str]:
@@ -117,7 +117,8 @@ def _opening(opening: Opening) -> list[str]:
 
 
 def _bullets(content: Bullets) -> str:
-    return "\n".join(f"- {line(item)}" for item in content.items)
+    marks = (f"{number}." if content.numbered else "-" for number in range(1, len(content.items) + 1))
+    return "\n".join(f"{mark} {line(item)}" for mark, item in zip(marks, content.items, strict=True))
 
 
 def content(piece: Content, figures: str = "") -> str:

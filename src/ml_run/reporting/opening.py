@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ml_run.reporting.data_opening import readiness_line
 from ml_run.reporting.document import Code, Loose, Mark, Opening, Rich, Strong, rich
 from ml_run.wording import interval, number_of, percent, score, sentence, signed_with_interval, with_interval
 
@@ -51,6 +52,7 @@ def _judged(facts: Facts, verdict: Verdict) -> Opening:
     points += [_in_doubt(verdict)] if any(c.straddles for c in verdict.criteria) else []
     if facts.evaluation and facts.evaluation.production:
         points.append(_against_production(facts.evaluation))
+    points += [readiness_line(facts.data)] if facts.data else []
     points += [_what_was_done(done)] if done else []
     points += [_not_recorded(facts)] if facts.registration and facts.registration.status == "pending" else []
     points += [_ended_badly(facts)] if facts.error else []
@@ -190,6 +192,7 @@ def _failed(facts: Facts) -> Opening:
     points = [rich(Strong("What happened: "), where, sentence(facts.shown(facts.error.found)))]
     if facts.error.remedy:
         points.append(rich(Strong("What to do: "), sentence(facts.shown(facts.error.remedy))))
+    points += [readiness_line(facts.data)] if facts.data else []
     headline = f"There is no verdict, because {stage} failed. Nothing was deployed."
     return Opening(Mark("ERROR"), headline, tuple(points), _resume(facts))
 
@@ -210,7 +213,7 @@ def _unfinished(facts: Facts) -> Opening:
 def _so_far(facts: Facts) -> list[Rich]:
     found: list[Rich] = []
     if facts.data:
-        found.append(rich("The data is ", Mark(facts.data.readiness), "."))
+        found.append(readiness_line(facts.data))
     if facts.model:
         best = score(facts.model.best_val_macro_f1)
         found.append(rich(f"A model was trained; its best macro-F1 on the validation split is {best}."))

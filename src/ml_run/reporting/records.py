@@ -31,11 +31,23 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 @dataclass(frozen=True)
-class Facts:
-    """All that is known of a run; None for what its stages have not come to."""
+class Place:
+    """What was asked, and the folder that a report stands in."""
 
     config: Config
     experiment: Experiment
+
+    def shown(self, text: str) -> str:
+        """`text` with paths relative to the project folder: reports are shared, folders of one machine are not."""
+        shorter = text.replace(f"{self.experiment.project}/", "")
+        home = Path.home()
+        return shorter if home == home.parent else shorter.replace(f"{home}/", "~/")
+
+
+@dataclass(frozen=True)
+class Facts(Place):
+    """All that is known of a run; None for what its stages have not come to."""
+
     run: RunRecord
     data: PreparedData | None = None
     model: TrainedModel | None = None
@@ -63,12 +75,6 @@ class Facts:
             return self.error.stage
         ended = (stage for stage in STAGES if (record := self.run.stages.get(stage)) and record.status in _CUT)
         return next(ended, None)
-
-    def shown(self, text: str) -> str:
-        """`text` with paths relative to the project folder: reports are shared, folders of one machine are not."""
-        shorter = text.replace(f"{self.experiment.project}/", "")
-        home = Path.home()
-        return shorter if home == home.parent else shorter.replace(f"{home}/", "~/")
 
 
 _CUT = ("failed", "interrupted")

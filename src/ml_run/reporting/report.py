@@ -7,12 +7,16 @@ import os
 from typing import TYPE_CHECKING
 
 from ml_run import events, files
-from ml_run.reporting import data_sections, markdown, page, run_sections, score_sections
+from ml_run.reporting import markdown, page, run_sections, score_sections
+from ml_run.reporting.data_opening import data_opening
+from ml_run.reporting.data_sections import data, data_parts
 from ml_run.reporting.document import Code, Document, Figure, Section, bullets, rich
 from ml_run.reporting.next_steps import limits, next_steps
 from ml_run.reporting.opening import opening, summary_line
 from ml_run.reporting.publishing import publish
-from ml_run.reporting.records import read_facts
+from ml_run.reporting.records import Place, read_facts
+from ml_run.results import SPLITS
+from ml_run.wording import listed, number_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from ml_run.config import Config
     from ml_run.experiment import Experiment
     from ml_run.reporting.records import Facts
+    from ml_run.results import PreparedData
 
 SYNTHETIC = (
     "SYNTHETIC data: made by a generator to show how ml-run works. No score here says anything about a language."
@@ -58,11 +63,44 @@ def write_reports(config: Config, experiment: Experiment) -> Path:
     return experiment.report_html
 
 
+def write_data_report(config: Config, experiment: Experiment, prepared: PreparedData) -> Path:
+    """Write the report of a data check alone: no run, no model.
+
+    Writes `report.md` and `report.html` in the experiment folder, and nothing else. The same record gives the same
+    bytes.
+
+    Args:
+        config: what was asked.
+        experiment: the folder that the data was prepared in.
+        prepared: the data stage's answer.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    document = data_document(Place(config, experiment), prepared)
+    files.write_text(experiment.report_md, markdown.render(document, figures=""))
+    files.write_text(experiment.report_html, page.render(document))
+    return experiment.report_html
+
+
+def data_document(place: Place, prepared: PreparedData) -> Document:
+    """All that the report of a data check says, the answer first."""
+    splits = [prepared.splits[name] for name in SPLITS if name in prepared.splits]
+    counts = [f"{number_of(split.rows, 'row')} of {split.name}" for split in splits]
+    about = rich(f"{listed(counts)} · " if counts else "", "fingerprint ", Code(prepared.fingerprint[:12]))
+    name = place.shown(splits[0].source) if splits else place.experiment.project.name
+    banner = SYNTHETIC if prepared.synthetic else ""
+    return Document("Data check", name, about, banner, data_opening(prepared), tuple(data_parts(place, prepared)))
+
+
 def build_document(facts: Facts) -> Document:
     """All that the report says, decision first."""
     about = rich(Code(facts.run.id), f" · begun {facts.run.created[:19].replace('T', ' ')} UTC")
     banner = SYNTHETIC if facts.synthetic else ""
-    return Document(facts.run.name, about, banner, opening(facts), tuple(_sections(facts)))
+    return Document("Report of the run", facts.run.name, about, banner, opening(facts), tuple(_sections(facts)))
 
 
 def _sections(facts: Facts) -> list[Section]:
@@ -76,7 +114,7 @@ def _sections(facts: Facts) -> list[Section]:
     ):
         found += [Section(name, title, (bullets(items),))] if items else []
     found += [score_sections.scores(facts, evaluation)] if evaluation else []
-    found += [data_sections.data(facts, facts.data)] if facts.data else []
+    found += [data(facts, facts.data)] if facts.data else []
     found += [run_sections.training(facts, facts.model)] if facts.model else []
     found += [run_sections.deployment(facts)] if facts.deployment or facts.registration else []
     return [*found, run_sections.asked(facts), run_sections.reproduce(facts)]

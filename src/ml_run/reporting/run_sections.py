@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ml_run.characters import visible_lines
 from ml_run.reporting.document import Block, Code, Content, Loose, Section, User, paragraph, rich, table
-from ml_run.reporting.figures import training_curve
+from ml_run.reporting.training_figures import training_curve
 from ml_run.wording import UNDEFINED, duration, score, sentence
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ml_run.characters import visible
 from ml_run.reporting import svg
-from ml_run.reporting.figures import MOST_CLASSES
 from ml_run.wording import number_of, score, short_estimate, with_interval
 
 if TYPE_CHECKING:
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from ml_run.reporting.document import Figure
     from ml_run.results import ClassScores, Estimate, Evaluation, ModelScores
 
+MOST_CLASSES = 40
+"""Classes shown by charts with one row a class; the tables show all."""
 MOST_CELLS = 25
 """Classes above which a confusion matrix is no longer readable and is left out."""
 _ROW = 42

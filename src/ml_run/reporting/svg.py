@@ -54,6 +54,12 @@ def line(x1: str, x2: str, y1: float, y2: float, style: str) -> ET.Element:
     return element("line", x1=x1, x2=x2, y1=y1, y2=y2, class_=style)
 
 
+def bar(start: float, end: float, y: float, height: float, style: str = "bar") -> ET.Element:
+    """A bar between two shares of the axis whose upper edge is at `y`."""
+    width = f"{(100 - 2 * _MARGIN) * (end - start):.2f}%"
+    return element("rect", x=at(start), y=y, width=width, height=height, class_=style)
+
+
 _SHAPES: dict[str, tuple[str, dict[str, float | str]]] = {
     "dot": ("circle", {"r": 5.0}),
     "ring": ("circle", {"r": 4.5}),

@@ -1,95 +1,23 @@
-"""Charts of the data and of the training."""
+"""Charts of the training."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ml_run.characters import visible
 from ml_run.reporting import svg
-from ml_run.wording import listed, number_of, percent, score
+from ml_run.wording import listed, number_of, score
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
     from collections.abc import Sequence
 
     from ml_run.reporting.document import Figure
-    from ml_run.results import EpochScores, PreparedData, SplitSummary, TrainedModel
+    from ml_run.results import EpochScores, TrainedModel
 
-MOST_CLASSES = 40
-"""Charts with one row a class show this many; the tables show all."""
-_ROW = 44
-_SPLIT_MARKS = {"train": "bar", "val": "ring", "test": "diamond"}
 _PANEL = 190
 _MOST_DOTS = 40
 _MOST_TICKS = 6
-
-
-# --- class balance --------------------------------------------------------------------------------------------------
-
-
-def class_balance(data: PreparedData) -> Figure:
-    """Share of each class in each split: a bar for train, a ring for val, a diamond for test."""
-    splits = [split for name in _SPLIT_MARKS if (split := data.splits.get(name))]
-    labels = sorted(data.labels, key=lambda label: -_share(splits[0], label))[:MOST_CLASSES]
-    top = _round_up(max(_share(split, label) for split in splits for label in data.labels))
-    parts = _split_legend(splits)
-    for row, label in enumerate(labels):
-        parts += _balance_row(splits, label, 30 + row * _ROW, top)
-    bottom = 34 + len(labels) * _ROW
-    ticks = [(step / 4, f"{100 * top * step / 4:g} %") for step in range(5)]
-    parts += svg.axis(bottom, ticks)
-    title = "Share of each class in each split"
-    return svg.draw("class-balance", title, _balance_words(splits, labels), bottom + 26, parts)
-
-
-def _share(split: SplitSummary, label: str) -> float:
-    return split.classes.get(label, 0) / split.rows if split.rows else 0.0
-
-
-def _round_up(share: float) -> float:
-    return next((step for step in (0.1, 0.2, 0.4, 0.6, 0.8) if share <= step), 1.0)
-
-
-def _split_legend(splits: Sequence[SplitSummary]) -> list[ET.Element]:
-    return [
-        svg.key(svg.at(place * 0.32), 16, [_split_symbol(_SPLIT_MARKS[split.name])], split.name)
-        for place, split in enumerate(splits)
-    ]
-
-
-def _split_symbol(mark: str) -> ET.Element:
-    if mark == "bar":
-        return svg.element("rect", x=0, y=-11, width=36, height=12, class_="bar")
-    return svg.mark(mark, "28", -5)
-
-
-def _balance_row(splits: Sequence[SplitSummary], label: str, y: float, top: float) -> list[ET.Element]:
-    counts = " · ".join(f"{split.classes.get(label, 0):,}" for split in splits)
-    drawn = [
-        svg.text(svg.shorten(label, 180), svg.at(0), y + 12),
-        svg.text(counts, svg.at(1), y + 12, anchor="end", style="s"),
-        svg.line(svg.at(0), svg.at(1), y + 27, y + 27, "grid"),
-    ]
-    for split in splits:
-        place, mark = _share(split, label) / top, _SPLIT_MARKS[split.name]
-        if mark == "bar":
-            width = f"{float(svg.at(place)[:-1]) - float(svg.at(0)[:-1]):.2f}%"
-            drawn.append(svg.element("rect", x=svg.at(0), y=y + 20, width=width, height=14, class_="bar"))
-        else:
-            drawn.append(svg.mark(mark, svg.at(place), y + 27))
-    return drawn
-
-
-def _balance_words(splits: Sequence[SplitSummary], labels: Sequence[str]) -> str:
-    rows = [
-        f"{visible(label)}: " + ", ".join(f"{percent(_share(s, label))} of {s.name}" for s in splits)
-        for label in labels
-    ]
-    return "; ".join(rows) + "."
-
-
-# --- training curve -------------------------------------------------------------------------------------------------
 
 
 def training_curve(model: TrainedModel) -> Figure:

@@ -1,0 +1,156 @@
+"""What single checks say of the rows' labels and language, and examples of rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_run.reporting.data_figures import MOST_CLASSES
+from ml_run.reporting.document import Code, Content, Loose, Strong, User, paragraph, table
+from ml_run.results import SPLITS
+from ml_run.wording import listed, number_of, percent, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ml_run.reporting.records import Place
+    from ml_run.results import Example, Finding, LabelErrors, LanguageCheck, LanguageShare, PreparedData
+
+LABEL_ERROR = "label_error"
+_EXAMPLES_SHOWN = 5
+_NONE = "–"
+
+
+# --- label errors ---------------------------------------------------------------------------------------------------
+
+
+def label_errors(place: Place, prepared: PreparedData) -> list[Content]:
+    """The most suspicious labels, beside how far the list can be trusted."""
+    found = prepared.label_errors
+    if found is None:
+        return []
+    queue = Code(place.experiment.relative(place.experiment.review_queue))
+    content: list[Content] = [
+        paragraph(
+            f"A model trained on the other rows finds some labels unlikely. Of {number_of(found.rows, 'row')} looked "
+            f"at, the {found.shown:,} most suspicious stand in ",
+            queue,
+            ", most suspicious first. Nothing was changed in your files.",
+        ),
+        paragraph(Strong("How far to trust the list: "), _self_test(found)),
+        paragraph(
+            f"The model names the label of a row that it has not seen in {percent(found.accuracy)} of cases. By its "
+            f"own count {number_of(found.flagged, 'row')} would be errors; that number grows with the weakness of the "
+            "model and is no estimate of the wrong labels."
+        ),
+    ]
+    listed_ones = [f for f in prepared.findings if f.rule == LABEL_ERROR and f.examples]
+    return [*content, *(examples(place, finding) for finding in listed_ones)]
+
+
+def _self_test(found: LabelErrors) -> str:
+    if not found.planted or found.recall is None:
+        return "unknown; no self-test could be made on these rows."
+    said = (
+        f"{number_of(found.planted, 'label')} were changed on purpose and the same search was made. It put "
+        f"{percent(found.recall)} of them among its {found.planted:,} most suspicious rows."
+    )
+    if found.precision is None:
+        return said
+    return (
+        f"{said} Of its {found.shown:,} most suspicious rows {percent(found.precision)} were such changed labels; "
+        "errors that the data had before count as misses there."
+    )
+
+
+# --- language -------------------------------------------------------------------------------------------------------
+
+
+def language(prepared: PreparedData) -> list[Content]:
+    """Which language the data is in, and the rows that seem to be in another."""
+    guess, check = prepared.language, prepared.language_check
+    content: list[Content] = []
+    if guess:
+        how = "as configured" if guess.how == "configured" else "recognised from the text"
+        content.append(paragraph(f"Language: {guess.name} ({guess.code}), {how}. ", sentence(guess.evidence)))
+    return [*content, *(_checked(check) if check else [])]
+
+
+def _checked(check: LanguageCheck) -> list[Content]:
+    if check.expected is None:
+        said = paragraph(Strong("The language of the rows could not be checked: "), sentence(check.how))
+        return [said, *_seen("Script of most letters", check.scripts)]
+    rows, wrong, unknown = _sums(check.shares)
+    content: list[Content] = [paragraph("How it was checked: ", sentence(check.how))]
+    if rows:
+        content += [
+            paragraph(
+                f"{wrong:,} of {number_of(rows, 'row')} ({percent(wrong / rows)}) seem to be in another language than ",
+                Code(check.expected),
+                f"; of {unknown:,} ({percent(unknown / rows)}) nothing can be said, which is not wrong.",
+            ),
+            _language_table(check.shares),
+        ]
+    return [*content, *_seen("Seen instead", check.others), *_seen("Script of most letters", check.scripts)]
+
+
+def _language_table(shares: Sequence[LanguageShare]) -> Content:
+    splits = [name for name in SPLITS if any(share.split == name for share in shares)]
+    classes: dict[str, list[LanguageShare]] = {}
+    for share in shares:
+        classes.setdefault(share.label, []).append(share)
+    most_first = sorted(classes.items(), key=lambda item: -_wrong_share(item[1]))
+    rows = [_language_row(User(label), splits, every) for label, every in most_first[:MOST_CLASSES]]
+    rest = most_first[MOST_CLASSES:]
+    if rest:
+        together = [share for _, every in rest for share in every]
+        rows.append(_language_row(f"{number_of(len(rest), 'class')} more", splits, together))
+    heads: list[Loose] = [f"{name}: {what}" for name in splits for what in ("other", "unknown")]
+    caption = "Rows in another language, and rows of which nothing can be said, by class and split"
+    return table(caption, ["Class", *heads], rows, numeric=" " + "n" * len(heads))
+
+
+def _wrong_share(shares: Sequence[LanguageShare]) -> float:
+    rows, wrong, _ = _sums(shares)
+    return wrong / max(1, rows)
+
+
+def _language_row(title: Loose, splits: Sequence[str], shares: Sequence[LanguageShare]) -> list[Loose]:
+    cells: list[Loose] = [title]
+    for split in splits:
+        rows, *counts = _sums([share for share in shares if share.split == split])
+        cells += [f"{count:,} ({percent(count / rows)})" if rows else _NONE for count in counts]
+    return cells
+
+
+def _sums(shares: Sequence[LanguageShare]) -> tuple[int, int, int]:
+    return sum(s.rows for s in shares), sum(s.wrong for s in shares), sum(s.unknown for s in shares)
+
+
+def _seen(title: str, counts: dict[str, int]) -> list[Content]:
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if not most_first:
+        return []
+    named = [f"{name} ({number_of(rows, 'row')})" for name, rows in most_first[:MOST_CLASSES]]
+    more = most_first[MOST_CLASSES:]
+    named += [f"{len(more):,} more ({number_of(sum(rows for _, rows in more), 'row')})"] if more else []
+    return [paragraph(f"{title}: {listed(named)}.")]
+
+
+# --- examples -------------------------------------------------------------------------------------------------------
+
+
+def examples(place: Place, finding: Finding) -> Content:
+    """A few rows of a finding, each with file and line."""
+    shown = finding.examples[:_EXAMPLES_SHOWN]
+    labelled = any(example.label is not None for example in shown)
+    columns: list[Loose] = ["Where", *(["Label"] if labelled else []), "Text"]
+    rows = [_example(place, example, labelled=labelled) for example in shown]
+    more = ", more in data/report.json" if len(shown) < len(finding.examples) else ""
+    return table(f"{finding.rule}: {number_of(len(rows), 'example')} of {finding.count:,}{more}", columns, rows)
+
+
+def _example(place: Place, example: Example, *, labelled: bool) -> list[Loose]:
+    file = place.shown(example.file)
+    where = file if example.line is None else f"{file}:{example.line}"
+    label: list[Loose] = [User(example.label) if example.label is not None else _NONE] if labelled else []
+    return [User(where), *label, User(example.text) if example.text else _NONE]
