@@ -13,7 +13,16 @@ from conftest import SHARED
 from ml_run.config.data_checks import RULES
 from ml_run.config.names import known_profiles
 from ml_run.errors import UsageError
-from ml_run.languages import AdviceRule, Condition, advise, load_profile, normalise, recognise
+from ml_run.languages import (
+    AdviceRule,
+    Condition,
+    advise,
+    choose_language,
+    find_profile,
+    load_profile,
+    normalise,
+    recognise,
+)
 from ml_run.results import Finding, Lengths, PreparedData, SplitSummary
 
 SO = load_profile("so")
@@ -338,3 +347,28 @@ def test_dialect_labels_are_read_whole():
     counts = {"Southern politics": 5000, "sport": 5000}
     assert "dialect-labels" not in topics(prepared(counts, counts))
     assert "dialect-labels" in topics(prepared({" SOUTHERN": 5000, "Other": 5000}, counts))
+
+
+def test_each_code_of_a_language_finds_its_profile():
+    """ISO 639-1, 639-3 and regional variants are one profile; a language without a profile has none, and no error."""
+    assert find_profile("so") is find_profile("som") is find_profile("so-SO") is SO
+    assert find_profile("sw") is None
+    assert find_profile("xx") is None
+
+
+def test_the_configured_language_is_taken_without_looking():
+    """data.language decides whatever the texts are; a language without a profile is known by its name all the same."""
+    profile, guess = choose_language("som", ENGLISH)
+    assert profile is SO
+    assert (guess.code, guess.name, guess.how, guess.evidence) == ("so", "Somali", "configured", "data.language is som")
+    profile, guess = choose_language("sw", SOMALI)
+    assert profile is None
+    assert (guess.code, guess.name, guess.how) == ("sw", "Swahili", "configured")
+
+
+def test_an_unset_language_is_recognised_or_unknown():
+    """Without data.language the profiles are asked, and a language that none recognises has no profile."""
+    profile, guess = choose_language(None, SOMALI * 3)
+    assert profile is SO
+    assert guess.how == "recognised"
+    assert choose_language(None, ENGLISH * 3) == (None, None)

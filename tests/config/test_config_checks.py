@@ -70,11 +70,18 @@ class TestFiles:
             f"ml_config.yaml:4 | {found} | lower them, e.g. to 0.15 and 0.2"
         ]
 
-    def test_language_without_profile(self, here):
-        """A language must have a profile; leaving the key out is always possible."""
-        assert load(config_text("language: so")).config.data.language == "so"
-        (found,) = faults(config_text("language: sw"))
-        assert found.startswith("ml_config.yaml:3 | data.language is sw, which has no profile | known: ")
+    def test_language_that_nothing_knows(self, here):
+        """A code is refused when no profile and no identifier has it, with its likeliest meaning in one line."""
+        for code in ("so", "som", "so-SO", "sw", "ha", "orm", "pcm", "ymm"):
+            assert load(config_text(f"language: {code}")).config.data.language == code
+        advice = "leave the key out for a language that ml-run has no code for: none needs it"
+        (found,) = faults(config_text("language: sml"))
+        assert found == (
+            "ml_config.yaml:3 | data.language is sml, which is no language that ml-run knows | "
+            f"did you mean sm (Samoan), sl (Slovenian) or ml (Malayalam)? {advice}"
+        )
+        (found,) = faults(config_text("language: xyz"))
+        assert found.endswith(f"| write its ISO 639 code, e.g. so for Somali; {advice}")
 
     def test_data_checks_that_are_no_rules(self, here):
         """A misspelt rule would silently change nothing: it is refused at its line, beside faults of other rules."""

@@ -14,6 +14,7 @@ from typing import Any
 from ml_run.characters import visible
 from ml_run.config import strict_yaml
 from ml_run.config.data_checks import LIMITS, RULES
+from ml_run.config.language_codes import find_language, nearest_languages
 from ml_run.config.names import (
     DATA_FORMS,
     HUB_FORM,
@@ -21,12 +22,12 @@ from ml_run.config.names import (
     data_format,
     hub_data_set,
     is_hub_address,
-    known_profiles,
 )
 from ml_run.config.sections import Config
 from ml_run.config.strict_yaml import Faults, Place
 from ml_run.config.values import Values, as_written
 from ml_run.redaction import MASK, uri_passwords
+from ml_run.wording import listed
 
 PATH_KEYS = ("data.train_path", "data.val_path", "data.test_path")
 _VALUE_CRITERIA = (
@@ -160,10 +161,12 @@ def _check_shares(subject: Subject) -> None:
 
 def _check_language(subject: Subject) -> None:
     language = subject.get("data.language")
-    known = known_profiles()
-    if language is not None and language not in known:
-        remedy = f"known: {', '.join(known)}; leave the key out for any other language, none needs a profile"
-        subject.fault("data.language", f"data.language is {language}, which has no profile", remedy)
+    if language is None or find_language(language):
+        return
+    near = nearest_languages(language)
+    meant = f"did you mean {listed(near, last='or')}?" if near else "write its ISO 639 code, e.g. so for Somali;"
+    remedy = f"{meant} leave the key out for a language that ml-run has no code for: none needs it"
+    subject.fault("data.language", f"data.language is {language}, which is no language that ml-run knows", remedy)
 
 
 def _check_rules(subject: Subject) -> None:

@@ -247,21 +247,21 @@ _TABLE = (
     Rule(
         "wrong_language",
         "info; warning above 0.5 % of a split",
-        "rows that two identifiers both take for another language than the data's",
+        "rows that look like another language than the data's to both identifiers",
         "have a native speaker look at the rows in review_queue.csv; nothing is deleted",
         (_warning(0.005, "a split"),),
     ),
     Rule(
         "language_by_class",
         "warning",
-        "rows in another language are more frequent in one class than chance allows",
+        "a class with more rows in another language than chance allows",
         "find out where the rows of that class come from: a model can learn the language instead of the class",
-        (Limit("p", 0.01, 0, 1, "p-value of Fisher's exact test below which it is a warning"),),
+        (Limit("p", 0.01, 0, 1, "p-value of Fisher's exact test, times the classes, below which it is a warning"),),
     ),
     Rule(
         "language_not_checked",
         "info",
-        "the language of the rows could not be checked",
+        "the language of all rows, or of more than half of them, could not be checked",
         "set data.language; a language that no identifier knows has to be checked by people",
     ),
     Rule(

@@ -57,7 +57,8 @@ class DataConfig(Section):
     label_map: dict[str, Text] = {}
     """Explicit mapping of labels, e.g. north: Northern. Nothing is ever mapped by guess."""
     language: Annotated[str, Field(pattern=LANGUAGE_PATTERN)] | None = None
-    """Language profile to use, e.g. so; left out: recognised from the text."""
+    """Language of the texts, e.g. so: what their language is checked against, and its profile where there is one; left
+    out: recognised from the texts."""
     leaks: Literal["drop", "keep", "error"] | None = None
     """What to do with training rows that have a copy in val or test: drop, keep or error. Left out: drop, and more than
     5 % of a split leaked is an error; set to drop or keep, it is a warning."""

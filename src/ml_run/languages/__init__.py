@@ -6,14 +6,16 @@ and turns what the data stage measured into dated, sourced advice.
 
 from ml_run.languages.advising import advise
 from ml_run.languages.folding import normalise
-from ml_run.languages.profiles import AdviceRule, Condition, Profile, load_profile
-from ml_run.languages.recognition import recognise
+from ml_run.languages.profiles import AdviceRule, Condition, Profile, find_profile, load_profile
+from ml_run.languages.recognition import choose_language, recognise
 
 __all__ = [
     "AdviceRule",
     "Condition",
     "Profile",
     "advise",
+    "choose_language",
+    "find_profile",
     "load_profile",
     "normalise",
     "recognise",

@@ -12,6 +12,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, model_validator
 
+from ml_run.config.language_codes import find_language
 from ml_run.config.names import known_profiles
 from ml_run.errors import UsageError
 from ml_run.results import Record
@@ -117,3 +118,9 @@ def load_profile(code: str) -> Profile:
         )
     text = (package_files(__package__) / f"{code}.yaml").read_text("utf-8")
     return Profile.model_validate(yaml.safe_load(text))
+
+
+def find_profile(code: str) -> Profile | None:
+    """The profile of the language that `code` names in any form (`so`, `som`, `so-SO`), None when it has none."""
+    language = find_language(code)
+    return load_profile(language.code) if language and language.code in known_profiles() else None

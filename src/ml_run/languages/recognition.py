@@ -4,9 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from ml_run.config.language_codes import find_language
 from ml_run.config.names import known_profiles
 from ml_run.languages.folding import normalise
-from ml_run.languages.profiles import Profile, load_profile
+from ml_run.languages.profiles import Profile, find_profile, load_profile
 from ml_run.results import LanguageGuess
 from ml_run.wording import percent
 
@@ -15,6 +16,25 @@ _MOST_TEXTS = 500
 _MOST_CHARACTERS = 2000
 _FEWEST_WORDS = 5
 """Texts shorter than this may well lack a function word in any language; they are left out of `minimum_texts`."""
+
+
+def choose_language(configured: str | None, texts: Sequence[str]) -> tuple[Profile | None, LanguageGuess | None]:
+    """The language of a corpus as far as it is known before any row is judged, and its profile where there is one.
+
+    Args:
+        configured: `data.language`, any code that the config check accepts; the texts are then not looked at.
+        texts: all texts of the corpus.
+    """
+    guess = recognise(texts) if configured is None else _configured(configured)
+    return (find_profile(guess.code) if guess else None), guess
+
+
+def _configured(code: str) -> LanguageGuess | None:
+    language = find_language(code)
+    if language is None:
+        return None
+    evidence = f"data.language is {code}"
+    return LanguageGuess(code=language.code, name=language.name, how="configured", evidence=evidence)
 
 
 def recognise(texts: Sequence[str]) -> LanguageGuess | None:
