@@ -364,7 +364,8 @@ def test_classes_too_small_to_learn_or_judge(tmp_path):
     assert _rules(prepared) == {"class_too_small": "error", "class_small": "warning"}
     assert _finding(prepared, "class_too_small").message == "fewer than 10 rows of a class: Central 9 in train"
     assert _finding(prepared, "class_small").message == (
-        "fewer than 30 test rows of a class, or none in val: Northern 29 in test, Southern 0 in val"
+        "fewer than 30 test rows of a class, or none in val: Northern 29 in test, Southern 0 in val; "
+        "with 29 rows a recall of 0.79 could be anything from 0.62 to 0.90"
     )
 
 
@@ -868,6 +869,11 @@ def test_genuine_somali_news_is_not_called_not_ready(tmp_path):
     )
     assert {name: split.rows for name, split in prepared.splits.items()} == {"train": 1021, "val": 148, "test": 294}
     assert prepared.readiness == "ready with warnings"
-    assert _rules(prepared) == {"class_small": "warning", "invisible_characters": "info"}
+    assert _rules(prepared) == {
+        "class_small": "warning",
+        "apostrophe_variants": "info",
+        "invisible_characters": "info",
+        "no_break_space": "info",
+    }
     assert prepared.language.code == "so"
     assert _rejected(experiment) == []

@@ -9,18 +9,16 @@ from dataclasses import replace
 from ml_run.errors import ConfigError, UsageError
 from ml_run.languages import normalise
 from ml_run.quality.rows import Row, Splits, every_row, sighting, total
-from ml_run.quality.rules import Sighting, finding
+from ml_run.quality.rules import Checks, Sighting, finding
 from ml_run.results import Finding
 from ml_run.wording import number_of
 
-FEWEST_ROWS = 10
-"""Rows of a class in train and in test below which nothing can be said of it."""
-FEW_ROWS = 30
-"""Test rows of a class below which its scores say little."""
-IMBALANCED = 10
-"""Largest class over smallest, in train."""
+_GOOD_RECALL = 0.8
+"""The recall by which the interval of a small class is shown."""
 _MOST_SHOWN = 12
 _INTEGER = re.compile(r"-?\d{1,18}")
+_WHOLE = re.compile(r"^(-?\d+)\.0+$")
+"""A whole number as programs write it where a column holds nothing in some rows."""
 
 
 def tidy_labels(splits: Splits, label_map: Mapping[str, str]) -> tuple[Splits, list[Finding]]:
@@ -94,25 +92,26 @@ def _rarest(splits: Splits, how_many: int) -> str:
 # --- findings -------------------------------------------------------------------------------------------------------
 
 
-def label_findings(splits: Splits, counts: Mapping[str, Mapping[str, int]]) -> list[Finding]:
-    """All findings about labels; `counts` as `class_counts` gives them."""
+def label_findings(splits: Splits, counts: Mapping[str, Mapping[str, int]], checks: Checks) -> list[Finding]:
+    """All findings about labels and their classes; `counts` as `class_counts` gives them."""
     found = [
         _variant_finding(splits),
         _single_finding(splits, counts),
         _eval_only_finding(splits, counts),
-        _too_small_finding(counts),
-        _small_finding(counts),
-        _imbalance_finding(counts["train"]),
+        _too_small_finding(counts, checks),
+        _small_finding(counts, checks),
+        _imbalance_finding(counts["train"], checks),
     ]
     return [one for one in found if one is not None]
 
 
 def _variants(labels: tuple[str, ...]) -> list[list[str]]:
-    """Groups of labels that differ only by case, blanks or Unicode form."""
+    """Groups of labels that differ only by case, blanks or Unicode form, or are one number (1 and 1.0)."""
     groups: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         form = normalise(unicodedata.normalize("NFKC", label), None)
-        groups["".join(form.split())].append(label)
+        form = "".join(form.split())
+        groups[_WHOLE.sub(r"\1", form)].append(label)
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -152,35 +151,46 @@ def _eval_only_finding(splits: Splits, counts: Mapping[str, Mapping[str, int]]) 
     return finding("label_only_in_eval", "error", message, map(sighting, rows), count=len(rows), total=total(splits))
 
 
-def _too_small_finding(counts: Mapping[str, Mapping[str, int]]) -> Finding | None:
+def _too_small_finding(counts: Mapping[str, Mapping[str, int]], checks: Checks) -> Finding | None:
+    fewest = checks.limit("class_too_small.rows")
     small = [
-        (split, label, count)
-        for split in ("train", "test")
-        for label, count in counts[split].items()
-        if count < FEWEST_ROWS
+        (split, label, count) for split in ("train", "test") for label, count in counts[split].items() if count < fewest
     ]
     if not small:
         return None
-    message = f"fewer than {FEWEST_ROWS} rows of a class: {_sizes(small)}"
+    message = f"fewer than {number_of(int(fewest), 'row')} of a class: {_sizes(small)}"
     return finding("class_too_small", "error", message, _class_sightings(small), count=len(small))
 
 
-def _small_finding(counts: Mapping[str, Mapping[str, int]]) -> Finding | None:
-    small = [("test", label, count) for label, count in counts["test"].items() if FEWEST_ROWS <= count < FEW_ROWS]
+def _small_finding(counts: Mapping[str, Mapping[str, int]], checks: Checks) -> Finding | None:
+    fewest, enough = checks.limit("class_too_small.rows"), checks.limit("class_small.rows")
+    small = [("test", label, count) for label, count in counts["test"].items() if fewest <= count < enough]
+    smallest = min((count for _, _, count in small), default=0)
     small += [("val", label, 0) for label, count in counts["val"].items() if count == 0]
     if not small:
         return None
-    message = f"fewer than {FEW_ROWS} test rows of a class, or none in val: {_sizes(small)}"
+    message = f"fewer than {number_of(int(enough), 'test row')} of a class, or none in val: {_sizes(small)}"
+    message += f"; {_worth(smallest)}" if smallest else ""
     return finding("class_small", "warning", message, _class_sightings(small), count=len(small))
 
 
-def _imbalance_finding(train: Mapping[str, int]) -> Finding | None:
+def _worth(rows: int) -> str:
+    """What the 95 % interval (Wilson's) of a good recall on so many rows leaves open."""
+    from ml_run.statistics import wilson
+
+    recall = wilson(round(_GOOD_RECALL * rows), rows)
+    return (
+        f"with {rows} rows a recall of {recall.value:.2f} could be anything from {recall.low:.2f} to {recall.high:.2f}"
+    )
+
+
+def _imbalance_finding(train: Mapping[str, int], checks: Checks) -> Finding | None:
     present = {label: count for label, count in train.items() if count}
     if not present:
         return None
     largest, smallest = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
     ratio = present[largest] / present[smallest]
-    if ratio <= IMBALANCED:
+    if ratio <= checks.limit("imbalance.ratio"):
         return None
     sizes = f"{largest!r} has {present[largest]:,} training rows, {smallest!r} {present[smallest]:,}"
     message = f"{sizes}: {ratio:.0f} times as many"

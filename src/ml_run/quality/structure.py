@@ -5,16 +5,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ml_run.characters import IGNORED
 from ml_run.config.data_checks import RULES
 from ml_run.quality.fields import Fields
 from ml_run.quality.rows import Rejected, Row, Splits, per_file, sighting, total
-from ml_run.quality.rules import Sighting, by_share, finding
+from ml_run.quality.rules import Checks, Sighting, by_share, finding
 from ml_run.reading import Source
 from ml_run.results import Finding, Severity
 from ml_run.wording import number_of
 
 _LETTER = re.compile(r"[^\W\d_]")
-_EMPTY_ERROR = 0.005
 _NOT_ROWS = ("bom", "blank_line", "quoting")
 """Faults of files by which no row is lost."""
 
@@ -56,16 +56,24 @@ def _text(values: Mapping[str, Any], fields: tuple[str, ...]) -> str:
     if not strings:
         raise _Unusable("missing_field", f"it has no {' and no '.join(map(repr, fields))}")
     text = strings[0] if len(fields) == 1 else " ".join(part.strip() for part in strings if part.strip())
-    if not _LETTER.search(text):
-        raise _Unusable("empty_text", "its text has no letter" if text.strip() else "its text is empty")
+    if not _LETTER.search(text) or (not text.isascii() and not _LETTER.search(IGNORED.sub("", text))):
+        raise _Unusable("empty_text", _emptiness(text))
     return text
+
+
+def _emptiness(text: str) -> str:
+    if not text.strip():
+        return "its text is empty"
+    return (
+        "its text has no letter" if IGNORED.sub("", text).strip() else "its text has nothing but invisible characters"
+    )
 
 
 def _label(value: Any, field: str) -> str:
     label = _scalar(value)
     if label is None:
         raise _Unusable("wrong_type", f"the field {field!r} is {_kind(value)}, not one label")
-    if not label.strip():
+    if not IGNORED.sub("", label).strip():
         raise _Unusable("missing_field", f"it has no {field!r}")
     return label
 
@@ -78,18 +86,27 @@ def _scalar(value: Any) -> str | None:
         return ""
     if isinstance(value, bool):
         return json.dumps(value)
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"  # 1.0 is 1, which programs make of it where a column holds nothing in some rows
     return None if isinstance(value, (list, dict, bytes)) else str(value)
 
 
 def _kind(value: Any) -> str:
-    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    kinds = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+        bytes: "bytes",
+    }
     return kinds.get(type(value), f"a {type(value).__name__}")
 
 
 # --- findings -------------------------------------------------------------------------------------------------------
 
 
-def rejection_findings(rejected: list[Rejected], kept: Splits) -> list[Finding]:
+def rejection_findings(rejected: list[Rejected], kept: Splits, checks: Checks) -> list[Finding]:
     """One finding for each reason that rows were left out by."""
     everything = total(kept) + len(rejected)
     found = []
@@ -99,7 +116,7 @@ def rejection_findings(rejected: list[Rejected], kept: Splits) -> list[Finding]:
             continue
         severity: Severity = "error"
         if rule == "empty_text":
-            severity = by_share(len(rows) / everything, warning=-1, error=_EMPTY_ERROR)
+            severity = by_share(len(rows) / everything, warning=-1, error=checks.limit("empty_text.error_above"))
         seen = (Sighting(row.file, row.line, _shown(row.raw)) for row in rows)
         found.append(finding(rule, severity, _rejection_message(rows), seen, count=len(rows), total=everything))
     return found

@@ -37,12 +37,13 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
         ConfigError: the config contradicts the data: a field that is not there, another number of labels, a path
             whose format is not known.
     """
+    checks = rules.Checks(config.data.checks, config.data.limits)
     sources = read_sources(config.data, experiment.project)
     used, findings = fields.choose_fields(config.data, sources)
     splits, rejected = _take_rows(sources, used)
     _refuse_empty(splits, sources, rejected, experiment)
     findings += structure.file_findings(sources)
-    findings += structure.rejection_findings(rejected, splits)
+    findings += structure.rejection_findings(rejected, splits, checks)
     findings += structure.group_findings(splits, used.group)
 
     splits, notes = labels.tidy_labels(splits, config.data.label_map)
@@ -53,8 +54,9 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
     splits, left_out, copies = _handle_copies(config, experiment, duplicates.hash_rows(splits, profile), sources)
     rejected += left_out
     counts = labels.class_counts(splits, names)
-    findings += [*notes, *copies, *labels.label_findings(splits, counts), *text.text_findings(splits)]
-    judged = rules.Checks(config.data.checks, config.data.limits).apply(findings)
+    findings += [*notes, *copies, *labels.label_findings(splits, counts, checks)]
+    findings += text.text_findings(splits, profile, checks)
+    judged = checks.apply(findings)
     _tell(judged)
 
     _write_rejected(experiment, rejected)
