@@ -82,6 +82,12 @@ def test_what_cannot_be_decided_comes_first_with_the_rows_that_are_missing():
     ]
 
 
+def test_rows_for_something_finer_are_not_called_missing():
+    """A criterion that can be decided wants no rows, whatever its message says of telling finer differences."""
+    asked = make_feasibility()[0].model_copy(update={"n_needed": 5000})
+    assert "| 0.848 | – | 243 test rows can decide it. |" in data_part(make_data(feasibility=(asked,)), "decidable")
+
+
 def test_enough_rows_are_said_to_be_enough():
     """Where all can be decided that is said."""
     accuracy = make_feasibility()[:1]

@@ -13,7 +13,7 @@ def test_the_list_of_label_errors_stands_beside_its_self_test():
     part = data_part(make_checked_data(), "label-errors")
     assert part.split("\n\n")[:3] == [
         (
-            "A model trained on the other rows finds some labels unlikely. Of 1,176 rows looked at, the 50 most "
+            "A model trained on the other rows finds some labels unlikely; 1,176 rows were looked at. The 50 most "
             "suspicious stand in `experiments/check_data/data/review_queue.csv`, most suspicious first. Nothing was "
             "changed in your files."
         ),
@@ -23,8 +23,8 @@ def test_the_list_of_label_errors_stands_beside_its_self_test():
             "labels; errors that the data had before count as misses there."
         ),
         (
-            "The model names the label of a row that it has not seen in 79.2 % of cases. By its own count 81 rows would "
-            "be errors; that number grows with the weakness of the model and is no estimate of the wrong labels."
+            "The model names the label of a row that it has not seen in 79.2 % of cases. By its own count 81 rows "
+            "would be errors; that number grows with the weakness of the model and is no estimate of the wrong labels."
         ),
     ]
     assert "| data/train.jsonl:240 | Central | Madaxweynaha ayaa |" in part
@@ -52,6 +52,16 @@ def test_a_self_test_without_numbers_claims_none(changed, said):
     assert "undefined" not in part
 
 
+def test_a_list_that_the_self_test_speaks_against_is_not_promised():
+    """Where the search is no better than chance nothing stands in the queue, and no share of an empty list is told."""
+    errors = make_checked_data().label_errors.model_copy(update={"shown": 0, "recall": 0.051, "precision": 0.06})
+    part = data_part(make_data(label_errors=errors), "label-errors")
+    assert "No list was made of them: the self-test says that it would not be worth reading." in part
+    assert "It put 5.1 % of them among its 59 most suspicious rows.\n" in part
+    assert "review_queue" not in part
+    assert "6.0 %" not in part
+
+
 def test_wrong_and_unknown_language_are_two_columns():
     """Unknown is not wrong: each is counted by class and split, the class with most wrong rows first."""
     part = data_part(make_checked_data(), "language")
@@ -66,7 +76,7 @@ def test_wrong_and_unknown_language_are_two_columns():
         rows[0] == "| Class | train: other | train: unknown | val: other | val: unknown | test: other | test: unknown |"
     )
     assert rows[2] == "| Central | 3 (1.1 %) | 3 (1.1 %) | 0 (0.0 %) | 1 (2.5 %) | 0 (0.0 %) | 1 (1.2 %) |"
-    assert "Seen instead: en (2 rows) and sw (1 row)." in part
+    assert "Seen instead: English (2 rows) and Swahili (1 row)." in part
     assert "Script of most letters: Latin (1,178 rows) and Arabic (2 rows)." in part
 
 
@@ -75,7 +85,7 @@ def test_a_language_that_could_not_be_checked_is_called_so():
     check = LanguageCheck(expected=None, how="no identifier knows Maay", scripts={"Latin": 9})
     part = data_part(make_data(language=None, language_check=check), "language")
     assert part == (
-        "**The language of the rows could not be checked:** No identifier knows Maay.\n\n"
+        "**The language of the rows was not checked.** No identifier knows Maay.\n\n"
         "Script of most letters: Latin (9 rows)."
     )
     assert data_part(make_data(language=None), "language") is None

@@ -90,7 +90,8 @@ def test_the_review_queue_is_one_thing_to_do():
         (
             f"Have somebody who speaks the language go through `{queue}`, from the top, and write the right label into "
             "its last column. It holds the same text with different labels (4); rows whose label a model trained on "
-            f"all the others finds least likely (50). Then: `ml-run check-data --apply {queue}`."
+            f"all the others finds least likely (50). Then, with the same --config if you gave one: "
+            f"`ml-run check-data --apply {queue}`."
         ),
         "Mend shortcut. (`shortcut`)",
     ]

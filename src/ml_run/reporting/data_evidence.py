@@ -160,7 +160,9 @@ def _criteria(number: int) -> str:
 
 
 def _feasibility_row(asked: Feasibility) -> list[Loose]:
-    missing = _NONE if asked.n_needed is None else f"{max(0, asked.n_needed - asked.n):,} of {asked.n_needed:,}"
+    # Where a criterion can be decided, the rows needed are for something finer, which the message tells.
+    enough = None if asked.decidable else asked.n_needed
+    missing = _NONE if enough is None else f"{enough - asked.n:,} of {enough:,}"
     return [
         Code(asked.criterion.removesuffix(f"[{asked.label}]")),
         Mark("yes" if asked.decidable else "no"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ml_run.config.language_codes import find_language
 from ml_run.reporting.data_figures import MOST_CLASSES
 from ml_run.reporting.document import Code, Content, Loose, Strong, User, paragraph, table
 from ml_run.results import SPLITS
@@ -28,14 +29,8 @@ def label_errors(place: Place, prepared: PreparedData) -> list[Content]:
     found = prepared.label_errors
     if found is None:
         return []
-    queue = Code(place.experiment.relative(place.experiment.review_queue))
     content: list[Content] = [
-        paragraph(
-            f"A model trained on the other rows finds some labels unlikely. Of {number_of(found.rows, 'row')} looked "
-            f"at, the {found.shown:,} most suspicious stand in ",
-            queue,
-            ", most suspicious first. Nothing was changed in your files.",
-        ),
+        _list_of_errors(place, found),
         paragraph(Strong("How far to trust the list: "), _self_test(found)),
         paragraph(
             f"The model names the label of a row that it has not seen in {percent(found.accuracy)} of cases. By its "
@@ -47,6 +42,17 @@ def label_errors(place: Place, prepared: PreparedData) -> list[Content]:
     return [*content, *(examples(place, finding) for finding in listed_ones)]
 
 
+def _list_of_errors(place: Place, found: LabelErrors) -> Content:
+    said = (
+        f"A model trained on the other rows finds some labels unlikely; {number_of(found.rows, 'row')} were looked at. "
+    )
+    if not found.shown:
+        return paragraph(said, "No list was made of them: the self-test says that it would not be worth reading.")
+    queue = Code(place.experiment.relative(place.experiment.review_queue))
+    stand = f"The {found.shown:,} most suspicious stand in "
+    return paragraph(said, stand, queue, ", most suspicious first. Nothing was changed in your files.")
+
+
 def _self_test(found: LabelErrors) -> str:
     if not found.planted or found.recall is None:
         return "unknown; no self-test could be made on these rows."
@@ -54,7 +60,7 @@ def _self_test(found: LabelErrors) -> str:
         f"{number_of(found.planted, 'label')} were changed on purpose and the same search was made. It put "
         f"{percent(found.recall)} of them among its {found.planted:,} most suspicious rows."
     )
-    if found.precision is None:
+    if found.precision is None or not found.shown:
         return said
     return (
         f"{said} Of its {found.shown:,} most suspicious rows {percent(found.precision)} were such changed labels; "
@@ -77,7 +83,7 @@ def language(prepared: PreparedData) -> list[Content]:
 
 def _checked(check: LanguageCheck) -> list[Content]:
     if check.expected is None:
-        said = paragraph(Strong("The language of the rows could not be checked: "), sentence(check.how))
+        said = paragraph(Strong("The language of the rows was not checked. "), sentence(check.how))
         return [said, *_seen("Script of most letters", check.scripts)]
     rows, wrong, unknown = _sums(check.shares)
     content: list[Content] = [paragraph("How it was checked: ", sentence(check.how))]
@@ -90,7 +96,7 @@ def _checked(check: LanguageCheck) -> list[Content]:
             ),
             _language_table(check.shares),
         ]
-    return [*content, *_seen("Seen instead", check.others), *_seen("Script of most letters", check.scripts)]
+    return [*content, *_seen("Seen instead", _named(check.others)), *_seen("Script of most letters", check.scripts)]
 
 
 def _language_table(shares: Sequence[LanguageShare]) -> Content:
@@ -124,6 +130,11 @@ def _language_row(title: Loose, splits: Sequence[str], shares: Sequence[Language
 
 def _sums(shares: Sequence[LanguageShare]) -> tuple[int, int, int]:
     return sum(s.rows for s in shares), sum(s.wrong for s in shares), sum(s.unknown for s in shares)
+
+
+def _named(others: dict[str, int]) -> dict[str, int]:
+    known = ((code, find_language(code)) for code in others)
+    return {language.name if language else code: others[code] for code, language in known}
 
 
 def _seen(title: str, counts: dict[str, int]) -> list[Content]:

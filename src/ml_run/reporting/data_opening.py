@@ -100,6 +100,10 @@ def _review(place: Place, reviewed: Sequence[Finding]) -> Loose:
     queue = place.experiment.relative(place.experiment.review_queue)
     holds = "; ".join(f"{RULES[found.rule].meaning} ({found.count:,})" for found in reviewed)
     return rich(
-        "Have somebody who speaks the language go through ", Code(queue), ", from the top, and write the right label ",
-        "into its last column. It holds ", f"{holds}. Then: ", Code(f"ml-run check-data --apply {queue}"), ".",
-    )  # fmt: skip
+        "Have somebody who speaks the language go through ",
+        Code(queue),
+        ", from the top, and write the right label into its last column. ",
+        f"It holds {holds}. Then, with the same --config if you gave one: ",
+        Code(f"ml-run check-data --apply {queue}"),
+        ".",
+    )
