@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import random
+import tracemalloc
 
 import pytest
 
@@ -360,6 +361,17 @@ def test_a_damaged_parquet_file_is_refused(tmp_path):
         _read(tmp_path, "a.parquet", content[: len(content) // 2])
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    """Which of two columns called text is meant cannot be known, and neither is dropped in silence."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), tmp_path / "a.parquet")
+    with pytest.raises(NotReadyError) as caught:
+        read_file(tmp_path / "a.parquet", "a.parquet")
+    assert str(caught.value) == "a.parquet: two columns have the name 'text'\n  → rename one of them"
+
+
 def test_hub_splits_and_class_names(tmp_path):
     """Hub data sets bring their own split names and class names; a row without a label has none."""
     import datasets
@@ -392,6 +404,44 @@ def test_a_hub_address_has_one_form(address):
     """An address that cannot be one is a config error."""
     with pytest.raises(ConfigError, match="is no hub data set"):
         load(address, None)
+
+
+# --- large files ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.csv", "a.parquet"])
+def test_strings_that_repeat_are_kept_once(tmp_path, name):
+    """A million rows must fit in memory: names of fields and labels are one object each, not one a row."""
+    rows = [{"text": f"text number {number}", "label": "a label " + "ab"[number % 2]} for number in range(20)]
+    content = _as_format(name.removesuffix(".gz"), rows)
+    source = _read(tmp_path, name, gzip.compress(content) if name.endswith(".gz") else content)
+    assert [row.values for row in source.rows] == rows
+    assert len({id(key) for row in source.rows for key in row.values}) == 2
+    assert len({id(row.values["label"]) for row in source.rows}) == 2
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_reading_json_lines_takes_little_more_than_its_rows(tmp_path, name):
+    """A file is read line by line: neither its bytes nor its lines are in memory beside all of its rows."""
+    content = _as_format(
+        "a.jsonl", [{"text": f"{number} " + "waa maxay " * 30, "label": "x"} for number in range(5000)]
+    )
+    (tmp_path / name).write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
+    tracemalloc.start()
+    source = read_file(tmp_path / name, name)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(source.rows) == 5000
+    assert peak < held * 1.2
+
+
+def test_reading_a_large_file_tells_how_far_it_is(tmp_path, caplog):
+    """Minutes without a word look like a hang: the journal has the lines read and the share of the file."""
+    with caplog.at_level("INFO", logger="ml_run"):
+        _read(tmp_path, "a.jsonl", '{"text": "a"}\n' * 250_000)
+    seen = [(record.getMessage(), record.data) for record in caplog.records if record.event == "progress"]
+    assert [message for message, _ in seen] == ["a.jsonl: 100,000 lines read", "a.jsonl: 200,000 lines read"]
+    assert [round(data["done"] / data["total"], 2) for _, data in seen] == [0.4, 0.8]
 
 
 # --- the config's sources -------------------------------------------------------------------------------------------

@@ -8,11 +8,12 @@ than need quoting, and if that makes fewer lines break. Decided once a file, and
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ml_run.errors import NotReadyError
 from ml_run.reading.lines import Lines
+from ml_run.reading.sharing import Sharing
 from ml_run.reading.types import Fault, RawRow, Source
 
 
@@ -32,16 +33,18 @@ def parse(lines: Lines, delimiter: str) -> Source:
     Raises:
         NotReadyError: there is no header, or it names a field twice.
     """
-    records, note = _records(lines, delimiter)
+    texts = list(lines)
+    records, note = _records(texts, delimiter)
     header = _header(records, lines.name)
     rows: list[RawRow] = []
     faults = [*lines.faults, *note]
+    share = Sharing().value
     for record in records[1:]:
-        fault = _fault(record, lines)
+        fault = _fault(record, texts, lines.undecodable)
         if fault:
             faults.append(fault)
         else:
-            rows.append(RawRow(record.first, dict(zip(header, record.fields, strict=True))))
+            rows.append(RawRow(record.first, dict(zip(header, map(share, record.fields), strict=True))))
     return Source(lines.name, tuple(header), rows, faults)
 
 
@@ -59,27 +62,26 @@ def _header(records: list[_Record], name: str) -> list[str]:
     return header
 
 
-def _fault(record: _Record, lines: Lines) -> Fault | None:
+def _fault(record: _Record, texts: list[str], undecodable: Mapping[int, str]) -> Fault | None:
     span = range(record.first, record.last + 1)
-    bad = next((number for number in span if number in lines.undecodable), None)
+    bad = next((number for number in span if number in undecodable), None)
     if bad is not None:
-        return Fault("encoding", bad, lines.undecodable[bad], _raw(record, lines))
+        return Fault("encoding", bad, undecodable[bad], _raw(record, texts))
     if not any(field.strip() for field in record.fields) and not record.problem:
         return Fault("blank_line", record.first, "the line is blank")
     if record.problem:
-        return Fault("unreadable_line", record.first, record.problem, _raw(record, lines))
+        return Fault("unreadable_line", record.first, record.problem, _raw(record, texts))
     return None
 
 
-def _raw(record: _Record, lines: Lines) -> str:
-    return "\n".join(lines.texts[record.first - 1 : record.last])
+def _raw(record: _Record, texts: list[str]) -> str:
+    return "\n".join(texts[record.first - 1 : record.last])
 
 
 # --- whether quotes mean anything -----------------------------------------------------------------------------------
 
 
-def _records(lines: Lines, delimiter: str) -> tuple[list[_Record], list[Fault]]:
-    texts = lines.texts
+def _records(texts: list[str], delimiter: str) -> tuple[list[_Record], list[Fault]]:
     quoted = _without_swallowed(_quoted(texts, delimiter, 0, len(texts)), texts, delimiter)
     quoted = _checked(quoted)
     broken = _broken_lines(quoted)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ml_run.config.names import HUB_FORM, hub_data_set
 from ml_run.errors import ConfigError, NotReadyError, UsageError
-from ml_run.reading.parquet import columns_of, from_columns
+from ml_run.reading.parquet import ROWS_AT_A_TIME, columns_of, from_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from datasets import Dataset, DatasetDict
 
+    from ml_run.reading.parquet import Columns
     from ml_run.reading.types import Source
 
 SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "dev"), "test": ("test",)}
@@ -50,12 +53,14 @@ def rows_of(data: Dataset, name: str) -> Source:
     """Rows of one split; class numbers become the names the data set gives them."""
     from datasets import ClassLabel
 
-    table = data.with_format("arrow")[:]  # as Arrow: images and sound stay undecoded
-    columns = columns_of(table)
-    for field, kind in data.features.items():
-        if isinstance(kind, ClassLabel):
-            columns[field] = [_class_name(kind, value) for value in columns[field]]
-    return from_columns(name, columns)
+    classes = {field: kind for field, kind in data.features.items() if isinstance(kind, ClassLabel)}
+    tables = data.with_format("arrow").iter(ROWS_AT_A_TIME)  # as Arrow: images and sound stay undecoded
+    return from_columns(name, tuple(data.column_names), (_named(columns_of(table), classes) for table in tables))
+
+
+def _named(columns: Columns, classes: Mapping[str, Any]) -> Columns:
+    names = {field: [_class_name(kind, value) for value in columns[field]] for field, kind in classes.items()}
+    return columns | names
 
 
 def _class_name(kind: Any, value: int | None) -> str | None:

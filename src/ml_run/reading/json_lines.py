@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from ml_run.errors import NotReadyError
 from ml_run.reading.lines import Lines
+from ml_run.reading.sharing import Sharing
 from ml_run.reading.types import Fault, RawRow, Source
 
 _SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
@@ -17,17 +20,17 @@ def parse(lines: Lines) -> Source:
     Raises:
         NotReadyError: the file is one JSON list rather than one object a line.
     """
-    _refuse_list(lines)
     rows: list[RawRow] = []
     faults = list(lines.faults)
     fields: dict[str, None] = {}
     decoder = json.JSONDecoder(parse_constant=_no_number)
-    for number, text in enumerate(lines.texts, start=1):
+    sharing = Sharing()
+    for number, text in enumerate(_refuse_list(lines), start=1):
         values = _parse_line(decoder, number, text, lines)
         if isinstance(values, Fault):
             faults.append(values)
         else:
-            rows.append(RawRow(number, values))
+            rows.append(RawRow(number, sharing.row(values)))
             fields.update(dict.fromkeys(values))
     return Source(lines.name, tuple(fields), rows, faults)
 
@@ -44,7 +47,7 @@ def _parse_line(decoder: json.JSONDecoder, number: int, text: str, lines: Lines)
         return Fault("unreadable_line", number, _problem(error), text)
     if not isinstance(values, dict):
         return Fault("unreadable_line", number, f"it is {_kind(values)}, not an object", text)
-    if _SURROGATE.search(text) and not _encodable(values):
+    if "\\u" in text and _SURROGATE.search(text) and not _encodable(values):
         return Fault("encoding", number, "it holds half of a surrogate pair, which is no character", text)
     return values
 
@@ -72,17 +75,25 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _refuse_list(lines: Lines) -> None:
-    first = next((text.strip() for text in lines.texts if text.strip()), "")
-    if not first.startswith("["):
-        return
+def _refuse_list(lines: Lines) -> Iterable[str]:
+    """All of `lines`, unless they make up one JSON list."""
+    texts = iter(lines)
+    start: list[str] = []
+    for text in texts:
+        start.append(text)
+        if text.strip():
+            break
+    if not start or not start[-1].lstrip().startswith("["):
+        return chain(start, texts)
+    start += texts
     try:
-        whole = json.loads("\n".join(lines.texts))
+        whole = json.loads("\n".join(start))
     except (ValueError, RecursionError):
-        return
+        return start
     if isinstance(whole, list):
         raise NotReadyError(
             "the file is one JSON list, not one object a line",
             where=lines.name,
             remedy="turn it into JSON lines, e.g. with jq -c '.[]'",
         )
+    return start

@@ -1,39 +1,55 @@
-"""The bytes of a text file into numbered lines of valid Unicode."""
+"""The bytes of a text file into lines of valid Unicode, one after the other."""
 
 import codecs
 import gzip
+import io
+import os
 import re
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
+from ml_run import events
 from ml_run.errors import NotReadyError
 from ml_run.reading.types import Fault
 
 _LOOKED_AT = 4096
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_LINES_BETWEEN_PROGRESS = 100_000
 
 
 @dataclass(frozen=True)
-class Lines:
-    """The physical lines of a file, without their line feeds."""
+class Opened:
+    """A file open for reading."""
 
     name: str
-    texts: list[str]
-    undecodable: dict[int, str]
-    """Lines (1-based) that are not UTF-8, and what is wrong with each; their bad bytes are written out as \\xNN."""
-    faults: list[Fault]
+    """What it is called in findings."""
+    file: BinaryIO
+    """Its content, unpacked when its name ends in `.gz`."""
+    packed: BinaryIO
+    """The bytes on disk; `file` itself when nothing is packed."""
+
+    def tell_progress(self, rows: str) -> None:
+        """Say how much of it is read; `rows` says it in words, e.g. `200,000 lines`."""
+        done, total = self.packed.tell(), os.fstat(self.packed.fileno()).st_size
+        events.emit("progress", f"{self.name}: {rows} read", stage="data", done=done, total=total)
 
 
-def read_bytes(path: Path, name: str) -> bytes:
-    """The content of a file, unpacked when it ends in `.gz`.
+@contextmanager
+def opened(path: Path, name: str) -> Iterator[Opened]:
+    """Open a file for as long as the block lasts.
 
     Raises:
-        NotReadyError: it is missing, may not be read, or its gzip stream is damaged or cut.
+        NotReadyError: it is missing, may not be read, or its gzip stream is damaged or cut, whenever that shows.
     """
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.name.lower().endswith(".gz") else content
+        with path.open("rb") as file:
+            packed = path.name.lower().endswith(".gz")
+            content = io.BufferedReader(gzip.GzipFile(fileobj=file)) if packed else file
+            yield Opened(name, content, file)
     except FileNotFoundError:
         raise NotReadyError("there is no such file", where=name, remedy="correct the path in the config") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -46,42 +62,59 @@ def read_bytes(path: Path, name: str) -> bytes:
         ) from None
 
 
-def decode(content: bytes, name: str) -> Lines:
-    """Split `content` into lines and decode each as UTF-8; a BOM is taken off and noted.
+def read_bytes(path: Path, name: str) -> bytes:
+    """The whole content of a file, unpacked when it ends in `.gz`.
+
+    Raises:
+        NotReadyError: as `opened`.
+    """
+    with opened(path, name) as source:
+        return source.file.read()
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The physical lines of a file, without their line feeds; they can be gone through once."""
+
+    source: Opened
+    faults: list[Fault]
+    """What is wrong with the file as a whole."""
+    undecodable: dict[int, str] = field(default_factory=dict)
+    """Lines (1-based) so far that are not UTF-8, and what is wrong with each; their bad bytes are written as \\xNN."""
+
+    @property
+    def name(self) -> str:
+        """What the file is called in findings."""
+        return self.source.name
+
+    def __iter__(self) -> Iterator[str]:
+        for number, line in enumerate(self.source.file, start=1):
+            if number % _LINES_BETWEEN_PROGRESS == 0:
+                self.source.tell_progress(f"{number:,} lines")
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                text = line.decode("utf-8", "backslashreplace")
+                self.undecodable[number] = f"byte 0x{line[error.start]:02x} at position {error.start + 1} is not UTF-8"
+            yield text.removesuffix("\n")
+
+
+def lines_of(source: Opened) -> Lines:
+    """The lines of `source`; a BOM is taken off and noted.
 
     Raises:
         NotReadyError: it is UTF-16 or UTF-32, or no text at all.
     """
-    _refuse_other_than_utf8(content, name)
-    faults = []
-    if content.startswith(codecs.BOM_UTF8):
-        content = content.removeprefix(codecs.BOM_UTF8)
-        faults.append(Fault("bom", None, "the file begins with a UTF-8 byte order mark"))
-    undecodable: dict[int, str] = {}
-    try:
-        texts = content.decode("utf-8").split("\n")
-    except UnicodeDecodeError:
-        texts, undecodable = _decode_each(content)
-    if texts[-1] == "":
-        texts.pop()
-    return Lines(name, texts, undecodable, faults)
+    start = source.file.read(_LOOKED_AT)
+    _refuse_other_than_utf8(start, source.name)
+    has_bom = start.startswith(codecs.BOM_UTF8)
+    source.file.seek(len(codecs.BOM_UTF8) if has_bom else 0)
+    return Lines(source, [Fault("bom", None, "the file begins with a UTF-8 byte order mark")] if has_bom else [])
 
 
-def _decode_each(content: bytes) -> tuple[list[str], dict[int, str]]:
-    texts, undecodable = [], {}
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        try:
-            texts.append(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            texts.append(line.decode("utf-8", "backslashreplace"))
-            undecodable[number] = f"byte 0x{line[error.start]:02x} at position {error.start + 1} is not UTF-8"
-    return texts, undecodable
-
-
-def _refuse_other_than_utf8(content: bytes, name: str) -> None:
-    start = content[:_LOOKED_AT]
+def _refuse_other_than_utf8(start: bytes, name: str) -> None:
     nulls = start.count(0)
-    if content.startswith(_WIDE) or (nulls > len(start) // 5 and not re.search(rb"[\x01-\x08\x0e-\x1a]", start)):
+    if start.startswith(_WIDE) or (nulls > len(start) // 5 and not re.search(rb"[\x01-\x08\x0e-\x1a]", start)):
         raise NotReadyError(
             "the file is UTF-16 or UTF-32, not UTF-8",
             where=name,

@@ -9,7 +9,7 @@ from ml_run.config import Config, DataConfig
 from ml_run.config.names import DATA_FORMS, data_format, is_hub_address
 from ml_run.errors import ConfigError, MlRunError, NotReadyError, UsageError
 from ml_run.reading import delimited, hub, json_lines, parquet
-from ml_run.reading.lines import decode, read_bytes
+from ml_run.reading.lines import lines_of, opened
 from ml_run.reading.types import Source
 from ml_run.results import SPLITS
 
@@ -45,13 +45,13 @@ def read_file(path: Path, name: str) -> Source:
         raise ConfigError(
             [UsageError(f"the format of {path.name} is not known", where=name, remedy=f"write {DATA_FORMS}")]
         )
-    content = read_bytes(path, name)
-    if ending == ".parquet":
-        return parquet.parse(content, name)
-    lines = decode(content, name)
-    if ending == ".jsonl":
-        return json_lines.parse(lines)
-    return delimited.parse(lines, "\t" if ending == ".tsv" else ",")
+    with opened(path, name) as content:
+        if ending == ".parquet":
+            return parquet.parse(content)
+        lines = lines_of(content)
+        if ending == ".jsonl":
+            return json_lines.parse(lines)
+        return delimited.parse(lines, "\t" if ending == ".tsv" else ",")
 
 
 def source_fingerprint(config: Config) -> str:
