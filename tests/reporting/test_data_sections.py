@@ -56,6 +56,7 @@ def test_a_data_check_reads_from_the_answer_to_the_evidence(tmp_path):
     assert re.findall("(?m)^## (.+)$", markdown)[1:] == ALL_PARTS
     assert re.findall('<h2 id="[^"]+">([^<]+)</h2>', page)[1:] == ALL_PARTS
     assert "<title>READY WITH WARNINGS: data/train.jsonl</title>" in page
+    assert '<p class="what">Data check</p>\n<h1><bdi dir="auto">data/train.jsonl</bdi></h1>' in page
     assert page.count('<svg class="chart"') == 4
     assert "\n\n\n" not in markdown
 
