@@ -343,6 +343,10 @@ _TABLE = (
         "info; warning when the part that is cut off helps a linear model",
         "texts longer than model.max_length tokens",
         "raise model.max_length if the cut part is worth its time",
+        (
+            _share("cut", 0.02, "share of training texts cut above which a linear model is asked what that costs"),
+            Limit("standard_errors", 2, 0, 100, "standard errors that a linear model must lose for a warning"),
+        ),
     ),
     Rule(
         "tokens_not_checked",
