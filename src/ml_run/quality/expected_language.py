@@ -53,5 +53,6 @@ def _majority(rows: Sequence[Row]) -> Expectation:
             name = languages()[code].name
             return Expectation(languages()[code], f"taken from the rows: both identifiers take {share} for {name}")
     return Expectation(
-        None, f"data.language is not set, and the identifiers do not agree on one language for {_MAJORITY:.0%} of rows"
+        None,
+        f"data.language is not set, and the identifiers do not agree on one language for {percent(_MAJORITY)} of rows",
     )

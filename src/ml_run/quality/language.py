@@ -63,10 +63,9 @@ def check_language(
         return _not_checked(splits, expectation.language, expectation.how, odd, scripts)
     votes = {name: [(row, judge(row.text)) for row in _told(rows, name)] for name, rows in splits.items()}
     found = _findings(votes, expectation.language, profile, checks, seed)
-    record = _record(
-        votes, expectation.language, f"{expectation.how}; checked by {_judges(expectation.language)}", scripts
-    )
-    return LanguageFindings([*found, *odd], _reviews(votes), record)
+    reviews = _reviews(votes) if checks.wants("wrong_language") else []
+    how = f"{expectation.how}; checked by {_judges(expectation.language)}"
+    return LanguageFindings([*found, *odd], reviews, _record(votes, expectation.language, how, scripts))
 
 
 def _told(rows: list[Row], split: str) -> Iterator[Row]:

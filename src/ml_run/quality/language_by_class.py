@@ -48,7 +48,7 @@ def _finding(
 
 
 def _chance(p: float) -> str:
-    return f"chance does so {'less than ' if p < _SMALLEST_P else ''}{max(p, _SMALLEST_P):.2%} of the time"
+    return f"chance does so {'less than ' if p < _SMALLEST_P else ''}{100 * max(p, _SMALLEST_P):.2f} % of the time"
 
 
 def fisher_greater(hits: int, drawn: int, marked: int, everything: int) -> float:
