@@ -48,6 +48,8 @@ def test_jsonl_rows_keep_their_physical_line(tmp_path):
     ("line", "problem"),
     [
         ('{"text": "a"', "not valid JSON: Expecting ',' delimiter at column 13"),
+        ('{"text": "a"},', "not valid JSON: more stands behind the value, from column 14"),
+        ('{"text": "a\0"}', "not valid JSON: Invalid control character at column 12"),
         ("text: a", "not valid JSON: Expecting value at column 1"),
         ('["a", "b"]', "it is a list, not an object"),
         ('"a"', "it is a string, not an object"),
@@ -131,6 +133,7 @@ def test_a_line_in_another_encoding_costs_itself_only(tmp_path, name, content):
     [fault] = source.faults
     assert (fault.rule, fault.line) == ("encoding", 2 if name == "a.jsonl" else 3)
     assert fault.problem.startswith("byte 0xe9 at position ")
+    assert fault.problem.endswith(" is not UTF-8; in Windows-1252 it is 'é'")
     assert "caf\\xe9" in fault.raw
 
 
@@ -177,12 +180,55 @@ def _as_format(name, rows):
     return text.getvalue().encode()
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda _: b"plain text", lambda b: b[:20] + b"x" * 9])
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b[:20] + b"x" * 9])
 def test_a_damaged_gzip_file_is_refused(tmp_path, damage):
     """A cut or damaged gzip file is no shorter data set: it is refused as a whole."""
     content = gzip.compress(b"".join(b'{"text": "%d"}\n' % n for n in range(500)))
     with pytest.raises(NotReadyError, match="the gzip file is damaged or cut short"):
         _read(tmp_path, "a.jsonl.gz", damage(content))
+
+
+def test_a_file_that_only_its_name_calls_packed_is_named(tmp_path):
+    """A plain file that ends in .gz is told from a damaged one; an empty one is empty."""
+    with pytest.raises(NotReadyError, match="the file is not packed by gzip"):
+        _read(tmp_path, "a.jsonl.gz", '{"text": "a"}\n')
+    assert _read(tmp_path, "a.jsonl.gz", b"").rows == []
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"PAR1\x15\x04", "a parquet file"),
+        (b"PK\x03\x04\x14", "an Excel workbook or a zip archive"),
+        (b"\xd0\xcf\x11\xe0\xa1", "an old Excel workbook"),
+        (b"\x1f\x8b\x08", "packed by gzip"),
+    ],
+)
+def test_another_format_under_a_text_ending_is_named(tmp_path, start, what):
+    """A workbook that someone called .csv is said to be one, with what to do."""
+    with pytest.raises(NotReadyError, match=f"the file is {what}, whatever its name says"):
+        _read(tmp_path, "a.csv", start + b"text,label")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_carriage_returns_alone_end_lines(tmp_path, name):
+    """Old programs end lines by a carriage return: a file without any line feed is read so, whatever its length."""
+    rows = [{"text": f"waa maxay {n}", "label": "x"} for n in range(300)]
+    content = _as_format(name, rows).replace(b"\r\n", b"\n").replace(b"\n", b"\r")
+    source = _read(tmp_path, name, content)
+    assert [row.values["text"] for row in source.rows] == [row["text"] for row in rows]
+    assert source.rows[-1].line == 300 + name.endswith("csv")
+    assert _read(tmp_path, "b.jsonl", b'{"text":\r"a"}\r' + b" " * 5000 + b'\n{"text": "b"}').rows[1].line == 2
+
+
+def test_joined_files_are_known_by_what_the_second_began_with(tmp_path):
+    """A byte order mark amid JSON lines is taken off and noted, a header amid a table is named; no row is lost."""
+    source = _read(tmp_path, "a.jsonl", '{"text": "a"}\n\ufeff{"text": "b"}\n')
+    assert _texts(source) == [(1, "a"), (2, "b")]
+    assert _seen(source) == [("bom", 2, "a byte order mark begins the line, as where files were joined")]
+    source = _read(tmp_path, "a.csv", "text,label\na,x\n\ufefftext,label\nb,y\ntext,y\n")
+    assert _texts(source) == [(2, "a"), (4, "b"), (5, "text")]
+    assert _seen(source) == [("unreadable_line", 3, "it repeats the header, as where files were joined")]
 
 
 def test_a_folder_or_missing_file_is_named(tmp_path):

@@ -3,11 +3,13 @@
 import difflib
 from dataclasses import dataclass
 
+from ml_run.characters import visible
 from ml_run.config import DataConfig
 from ml_run.errors import ConfigError, MlRunError, NotReadyError, UsageError
 from ml_run.quality.rules import finding
 from ml_run.reading import Source
 from ml_run.results import Finding
+from ml_run.wording import number_of
 
 TEXT, LABEL = "text", "label"
 TEXT_ALTERNATIVES = (
@@ -18,6 +20,8 @@ LABEL_ALTERNATIVES = (
     "dialect_label", "category", "class", "target", "topic", "sentiment", "intent", "emotion", "labels",
 )  # fmt: skip
 """Known names, used when the default is absent and exactly one of them is there."""
+_MOST_NAMES, _LONGEST_NAME = 20, 40
+_TABLES = {"\t": ".tsv", ",": ".csv", ";": ".csv"}
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,7 @@ def _default(
 def _undecided(default: str, present: list[str], key: str, sources: dict[str, Source]) -> NotReadyError:
     lacking = next(source for source in sources.values() if default not in source.fields)
     if not lacking.fields:
-        return NotReadyError(
-            "it holds no row that can be read",
-            where=lacking.name,
-            remedy="check the path in the config, and that the file is what its name says",
-        )
+        return _unreadable(lacking)
     if len(present) > 1:
         return NotReadyError(
             f"there is no field {default!r}, and {' and '.join(present)} could be meant",
@@ -102,6 +102,32 @@ def _undecided(default: str, present: list[str], key: str, sources: dict[str, So
     )
 
 
+def _unreadable(source: Source) -> NotReadyError:
+    lost = [fault for fault in source.faults if fault.raw is not None]
+    if not lost:
+        blank = any(fault.rule == "blank_line" for fault in source.faults)
+        found = "the file has blank lines only" if blank else "the file is empty"
+        return NotReadyError(found, where=source.name, remedy="check the path in the config")
+    return NotReadyError(
+        f"none of its {number_of(len(lost), 'line')} can be read; line {lost[0].line}: {lost[0].problem}",
+        where=source.name,
+        remedy=_format_hint([str(fault.raw).strip() for fault in lost]),
+    )
+
+
+def _format_hint(lines: list[str]) -> str:
+    """What lines that are no JSON lines seem to be instead."""
+    first = lines[0]
+    if first.startswith("{") and all(line.endswith("},") for line in lines[:-1]):
+        return "take off the comma behind each object: in JSON lines nothing stands between the lines"
+    if first.startswith(("[", "{")):
+        return "it seems to be JSON over several lines: turn it into JSON lines, e.g. with jq -c '.[]' or jq -c ."
+    ending = next((ending for mark, ending in _TABLES.items() if mark in first), "")
+    if ending:
+        return f"it seems to be a table: give its name the ending {ending}"
+    return "check the path in the config, and that the file is what its name says"
+
+
 def _absent(key: str, name: str, source: Source) -> MlRunError:
     near = difflib.get_close_matches(name, source.fields, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "name one of them"
@@ -113,11 +139,14 @@ def _absent(key: str, name: str, source: Source) -> MlRunError:
 
 
 def _listed(source: Source) -> str:
-    shown = ", ".join(source.fields[:20])
-    return f"{shown}, …" if len(source.fields) > 20 else shown or "none"  # noqa: PLR2004 -- one line of a terminal
+    names = [visible(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…") for name in source.fields]
+    shown = ", ".join(names[:_MOST_NAMES])
+    return f"{shown}, …" if len(names) > _MOST_NAMES else shown or "none"
 
 
 def _separator_hint(source: Source) -> str:
+    if source.fields and source.fields[0].startswith("{"):
+        return " (the file seems to be JSON lines: give its name the ending .jsonl)"
     only = source.fields[0] if len(source.fields) == 1 else ""
     for mark, name in ((";", "semicolons"), ("\t", "tabs"), (",", "commas")):
         if mark in only:

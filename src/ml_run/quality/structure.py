@@ -15,8 +15,8 @@ from ml_run.results import Finding, Severity
 from ml_run.wording import number_of
 
 _LETTER = re.compile(r"[^\W\d_]")
-_NOT_ROWS = ("bom", "blank_line", "quoting")
-"""Faults of files by which no row is lost."""
+_NOT_ROWS = {"bom": "byte order mark", "blank_line": "blank line", "quoting": "file"}
+"""Faults of files by which no row is lost, and what is counted."""
 
 
 class _Unusable(Exception):  # noqa: N818 -- not an error: the reason why one row is left out
@@ -137,7 +137,7 @@ def _shown(raw: Any) -> str:
 def file_findings(sources: dict[str, Source]) -> list[Finding]:
     """Findings about files as such, by which no row is lost."""
     found = []
-    for rule in _NOT_ROWS:
+    for rule, counted in _NOT_ROWS.items():
         places = [
             (Sighting(source.name, fault.line), fault.problem)
             for source in sources.values()
@@ -146,8 +146,7 @@ def file_findings(sources: dict[str, Source]) -> list[Finding]:
         ]
         if places:
             seen = [place for place, _ in places]
-            noun = "blank line" if rule == "blank_line" else "file"
-            message = f"{number_of(len(seen), noun)} ({per_file(seen)}): {places[0][1]}"
+            message = f"{number_of(len(seen), counted)} ({per_file(seen)}): {places[0][1]}"
             found.append(finding(rule, "info", message, seen, count=len(seen)))
     return found
 

@@ -15,6 +15,7 @@ from ml_run.errors import NotReadyError
 from ml_run.reading.lines import Lines
 from ml_run.reading.sharing import Sharing
 from ml_run.reading.types import Fault, RawRow, Source
+from ml_run.wording import number_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def parse(lines: Lines, delimiter: str) -> Source:
     faults = [*lines.faults, *note]
     share = Sharing().value
     for record in records[1:]:
-        fault = _fault(record, texts, lines.undecodable)
+        fault = _fault(record, texts, lines.undecodable) or _repeated(record, header, texts)
         if fault:
             faults.append(fault)
         else:
@@ -74,6 +75,15 @@ def _fault(record: _Record, texts: list[str], undecodable: Mapping[int, str]) ->
     return None
 
 
+def _repeated(record: _Record, header: list[str], texts: list[str]) -> Fault | None:
+    # The mark is what the second of two joined files began with.
+    if record.fields[0].lstrip("\ufeff").strip() != header[0] or [f.strip() for f in record.fields[1:]] != header[1:]:
+        return None
+    return Fault(
+        "unreadable_line", record.first, "it repeats the header, as where files were joined", _raw(record, texts)
+    )
+
+
 def _raw(record: _Record, texts: list[str]) -> str:
     return "\n".join(texts[record.first - 1 : record.last])
 
@@ -92,7 +102,7 @@ def _records(texts: list[str], delimiter: str) -> tuple[list[_Record], list[Faul
     plain = _checked([_plain(texts, number, delimiter) for number in range(1, len(texts) + 1)])
     if _broken_lines(plain) >= broken:
         return quoted, []
-    problem = f"quotes are taken as plain characters: as quoting they would break {broken} lines"
+    problem = f"quotes are taken as plain characters: as quoting they would break {number_of(broken, 'line')}"
     return plain, [Fault("quoting", None, problem)]
 
 

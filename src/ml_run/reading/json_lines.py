@@ -11,6 +11,7 @@ from ml_run.reading.lines import Lines
 from ml_run.reading.sharing import Sharing
 from ml_run.reading.types import Fault, RawRow, Source
 
+_BOM = "\ufeff"
 _SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 
@@ -26,6 +27,9 @@ def parse(lines: Lines) -> Source:
     decoder = json.JSONDecoder(parse_constant=_no_number)
     sharing = Sharing()
     for number, text in enumerate(_refuse_list(lines), start=1):
+        if text.startswith(_BOM):
+            faults.append(Fault("bom", number, "a byte order mark begins the line, as where files were joined"))
+            text = text.removeprefix(_BOM)  # noqa: PLW2901 -- the line without its mark
         values = _parse_line(decoder, number, text, lines)
         if isinstance(values, Fault):
             faults.append(values)
@@ -53,8 +57,10 @@ def _parse_line(decoder: json.JSONDecoder, number: int, text: str, lines: Lines)
 
 
 def _problem(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+        return f"not valid JSON: more stands behind the value, from column {error.colno}"
     if isinstance(error, json.JSONDecodeError):
-        return f"not valid JSON: {error.msg} at column {error.colno}"
+        return f"not valid JSON: {error.msg.removesuffix(' at')} at column {error.colno}"
     return f"not valid JSON: {error}"
 
 

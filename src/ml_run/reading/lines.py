@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +18,14 @@ from ml_run.reading.types import Fault
 
 _LOOKED_AT = 4096
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_GZIP = b"\x1f\x8b"
+_OTHER_FORMATS = {
+    b"PAR1": ("a parquet file", "give its name the ending .parquet"),
+    _GZIP: ("packed by gzip", "add .gz to its name"),
+    b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the table as CSV UTF-8, or unpack the archive"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the table as CSV UTF-8"),
+}
+"""What other formats begin with, what they are called, and what to do."""
 _LINES_BETWEEN_PROGRESS = 100_000
 
 
@@ -48,6 +56,8 @@ def opened(path: Path, name: str) -> Iterator[Opened]:
     try:
         with path.open("rb") as file:
             packed = path.name.lower().endswith(".gz")
+            if packed:
+                _refuse_unpacked(file, name)
             content = io.BufferedReader(gzip.GzipFile(fileobj=file)) if packed else file
             yield Opened(name, content, file)
     except FileNotFoundError:
@@ -60,6 +70,12 @@ def opened(path: Path, name: str) -> Iterator[Opened]:
         raise NotReadyError(
             f"the file cannot be read: {error.strerror}", where=name, remedy="check the path and its permissions"
         ) from None
+
+
+def _refuse_unpacked(file: io.BufferedReader, name: str) -> None:
+    start = file.peek(len(_GZIP))
+    if start and not start.startswith(_GZIP):
+        raise NotReadyError("the file is not packed by gzip", where=name, remedy="take .gz off its name, or pack it")
 
 
 def read_bytes(path: Path, name: str) -> bytes:
@@ -95,8 +111,14 @@ class Lines:
                 text = line.decode("utf-8")
             except UnicodeDecodeError as error:
                 text = line.decode("utf-8", "backslashreplace")
-                self.undecodable[number] = f"byte 0x{line[error.start]:02x} at position {error.start + 1} is not UTF-8"
+                self.undecodable[number] = _undecodable(line, error.start)
             yield text.removesuffix("\n")
+
+
+def _undecodable(line: bytes, place: int) -> str:
+    problem = f"byte 0x{line[place]:02x} at position {place + 1} is not UTF-8"
+    likely = line[place : place + 1].decode("cp1252", "ignore")
+    return f"{problem}; in Windows-1252 it is {likely!r}" if likely.isprintable() and likely else problem
 
 
 def lines_of(source: Opened) -> Lines:
@@ -107,12 +129,23 @@ def lines_of(source: Opened) -> Lines:
     """
     start = source.file.read(_LOOKED_AT)
     _refuse_other_than_utf8(start, source.name)
+    if b"\r" in start and b"\n" not in start:
+        source = _without_returns(source, start)
     has_bom = start.startswith(codecs.BOM_UTF8)
     source.file.seek(len(codecs.BOM_UTF8) if has_bom else 0)
     return Lines(source, [Fault("bom", None, "the file begins with a UTF-8 byte order mark")] if has_bom else [])
 
 
+def _without_returns(source: Opened, start: bytes) -> Opened:
+    """The same file, with a line feed for each carriage return if it has no line feed at all, as old programs write."""
+    content = start + source.file.read()
+    return source if b"\n" in content else replace(source, file=io.BytesIO(content.replace(b"\r", b"\n")))
+
+
 def _refuse_other_than_utf8(start: bytes, name: str) -> None:
+    for mark, (what, remedy) in _OTHER_FORMATS.items():
+        if start.startswith(mark):
+            raise NotReadyError(f"the file is {what}, whatever its name says", where=name, remedy=remedy)
     nulls = start.count(0)
     if start.startswith(_WIDE) or (nulls > len(start) // 5 and not re.search(rb"[\x01-\x08\x0e-\x1a]", start)):
         raise NotReadyError(
