@@ -80,6 +80,18 @@ def test_wrong_and_unknown_language_are_two_columns():
     assert "Script of most letters: Latin (1,178 rows) and Arabic (2 rows)." in part
 
 
+def test_what_is_told_once_is_not_told_again():
+    """Where every row is right no table of zeros is shown, and the evidence for the language stands once."""
+    evidence = make_data().language.evidence
+    check = make_language_check()
+    right = tuple(share.model_copy(update={"wrong": 0, "unknown": 0}) for share in check.shares)
+    clean = check.model_copy(update={"shares": right, "how": f"{evidence}; checked by both identifiers", "others": {}})
+    part = data_part(make_data(language_check=clean), "language")
+    assert "| Class |" not in part
+    assert "0 of 1,176 rows (0.0 %) seem to be in another language than `so`" in part
+    assert part.count(evidence) == 1
+
+
 def test_a_language_that_could_not_be_checked_is_called_so():
     """No table of zeros stands in for a check that was not made."""
     check = LanguageCheck(expected=None, how="no identifier knows Maay", scripts={"Latin": 9})

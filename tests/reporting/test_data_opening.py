@@ -63,6 +63,17 @@ def test_many_reasons_are_summed_up():
     assert inline(opening.points[-1]) == "And 1 error more, under the findings."
 
 
+def test_a_reason_that_names_many_classes_is_cut():
+    """The first lines stay short; the findings have the whole sentence."""
+    names = ", ".join(f"class {number}" for number in range(99))
+    long = found("class_small").model_copy(update={"message": f"too few rows of {names}"})
+    data = make_data(findings=(long,))
+    (point,) = data_opening(data).points
+    assert inline(point).startswith("Too few rows of class 0, ")
+    assert inline(point).endswith("class 22 … (`class_small`)")
+    assert f"Too few rows of {names}." in data_part(data, "findings")
+
+
 def test_errors_are_mended_first_and_three_things_at_most():
     """What blocks comes before what warns, in the order of the findings; what only informs is nothing to do."""
     findings = [found("bom", "info"), found("leak_group"), *(found(r, "error") for r in ("encoding", "single_label"))]
@@ -95,6 +106,15 @@ def test_the_review_queue_is_one_thing_to_do():
         ),
         "Mend shortcut. (`shortcut`)",
     ]
+
+
+def test_a_mere_list_of_suspects_comes_last_but_is_not_left_out():
+    """Likely label errors are no defect yet: warnings come before, but one of the three places is theirs."""
+    warned = [found("leak_exact"), found("shortcut"), found("class_small")]
+    heads = [action.split(" ")[:2] for action in actions(*warned, found("label_error", "info"))]
+    assert heads == [["Mend", "leak_exact."], ["Mend", "shortcut."], ["Have", "somebody"]]
+    blocked = [found(rule, "error") for rule in ("encoding", "single_label", "missing_field")]
+    assert all(action.startswith("Mend") for action in actions(*blocked, found("label_error", "info")))
 
 
 def test_conflicts_that_block_bring_the_queue_to_the_top():

@@ -77,7 +77,9 @@ def language(prepared: PreparedData) -> list[Content]:
     content: list[Content] = []
     if guess:
         how = "as configured" if guess.how == "configured" else "recognised from the text"
-        content.append(paragraph(f"Language: {guess.name} ({guess.code}), {how}. ", sentence(guess.evidence)))
+        told = check is not None and guess.evidence in check.how
+        evidence = "" if told else sentence(guess.evidence)
+        content.append(paragraph(f"Language: {guess.name} ({guess.code}), {how}. ", evidence))
     return [*content, *(_checked(check) if check else [])]
 
 
@@ -88,14 +90,14 @@ def _checked(check: LanguageCheck) -> list[Content]:
     rows, wrong, unknown = _sums(check.shares)
     content: list[Content] = [paragraph("How it was checked: ", sentence(check.how))]
     if rows:
-        content += [
+        content.append(
             paragraph(
                 f"{wrong:,} of {number_of(rows, 'row')} ({percent(wrong / rows)}) seem to be in another language than ",
                 Code(check.expected),
                 f"; of {unknown:,} ({percent(unknown / rows)}) nothing can be said, which is not wrong.",
-            ),
-            _language_table(check.shares),
-        ]
+            )
+        )
+    content += [_language_table(check.shares)] if wrong or unknown else []
     return [*content, *_seen("Seen instead", _named(check.others)), *_seen("Script of most letters", check.scripts)]
 
 

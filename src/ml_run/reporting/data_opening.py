@@ -20,6 +20,7 @@ READINESS = {
     "not ready": "it cannot carry a verdict before the errors below are mended.",
 }
 _REASONS_SHOWN = 5
+_LONGEST_REASON = 240
 _ACTIONS_SHOWN = 3
 _REVIEWED = ("conflict", "conflict_near", "label_error", "annotator_disagreement", "wrong_language")
 """Rules whose rows stand in the review queue; most valuable first."""
@@ -63,10 +64,17 @@ def readiness_line(prepared: PreparedData) -> Rich:
 def _reasons(prepared: PreparedData) -> list[Loose]:
     severity = {"not ready": "error", "ready with warnings": "warning"}.get(prepared.readiness)
     deciding = [found for found in prepared.findings if found.severity == severity]
-    found: list[Loose] = [rich(sentence(f.message), " (", Code(f.rule), ")") for f in deciding[:_REASONS_SHOWN]]
+    found: list[Loose] = [rich(_cut(sentence(f.message)), " (", Code(f.rule), ")") for f in deciding[:_REASONS_SHOWN]]
     if len(deciding) > _REASONS_SHOWN:
         found.append(f"And {number_of(len(deciding) - _REASONS_SHOWN, f'{severity}')} more, under the findings.")
     return found
+
+
+def _cut(message: str) -> str:
+    """The start of a message that names many classes; the findings have it whole."""
+    if len(message) <= _LONGEST_REASON:
+        return message
+    return message[:_LONGEST_REASON].rpartition(" ")[0].rstrip(",;:") + " …"
 
 
 # --- what to do first -----------------------------------------------------------------------------------------------
@@ -74,12 +82,13 @@ def _reasons(prepared: PreparedData) -> list[Loose]:
 
 def first_actions(place: Place, prepared: PreparedData) -> list[Loose]:
     """The three actions most worth their time: errors first, then what is most likely to make a score wrong."""
-    reviewed = [found for rule in _REVIEWED for found in prepared.findings if found.rule == rule]
     ranked: list[tuple[int, Loose]] = [(_rank(found), _action(found)) for found in _mendable(prepared.findings)]
-    if reviewed:
-        blocking = any(found.severity == "error" for found in reviewed)
-        ranked.append((0 if blocking else _REVIEW_ORDER, _review(place, reviewed)))
-    return [action for _, action in sorted(ranked, key=lambda entry: entry[0])[:_ACTIONS_SHOWN]]
+    reviewed = [found for rule in _REVIEWED for found in prepared.findings if found.rule == rule]
+    queue = [(_review_rank(reviewed), _review(place, reviewed))] if reviewed else []
+    shown = sorted([*ranked, *queue], key=lambda entry: entry[0])[:_ACTIONS_SHOWN]
+    if queue and queue[0] not in shown and shown[-1][0] > 0:
+        shown[-1:] = queue  # a list that people can work through is worth a place, if nothing blocks
+    return [action for _, action in shown]
 
 
 def _mendable(findings: Sequence[Finding]) -> list[Finding]:
@@ -90,6 +99,13 @@ def _mendable(findings: Sequence[Finding]) -> list[Finding]:
 
 def _rank(found: Finding) -> int:
     return 0 if found.severity == "error" else _ORDER.get(found.rule, _OTHERS)
+
+
+def _review_rank(reviewed: Sequence[Finding]) -> int:
+    severities = {found.severity for found in reviewed}
+    if "error" in severities:
+        return 0
+    return _REVIEW_ORDER if "warning" in severities else _OTHERS
 
 
 def _action(found: Finding) -> Loose:
