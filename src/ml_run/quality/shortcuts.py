@@ -48,7 +48,7 @@ _OF_THE_FORM = (
 )
 _OF_GROUPS = "have rows of each class in every group if you can; trust scores on groups that train has not"
 _FEWEST_ROWS = 100
-_MOST_ROWS = 20_000
+_MOST_ROWS = 10_000
 _MOST_FIELDS = 30
 _PERMUTATIONS = 199
 _LEVEL = 0.01
@@ -92,7 +92,7 @@ def check_shortcuts(
 ) -> ShortcutCheck:
     """Ask length, punctuation, encoding and every other field of the rows for the label, each alone.
 
-    At most about 20,000 rows of all splits are asked. Groups and copies may fall into several folds: whether a group
+    At most about 10,000 rows of all splits are asked. Groups and copies may fall into several folds: whether a group
     gives the label away is itself a question. Empty when the rule is off, or fewer than 100 rows in classes of at
     least five can be asked.
     """
