@@ -63,15 +63,15 @@ def advise_length(
     import numpy as np
 
     cut = float((lengths > max_length).mean())
-    begin = "by a tokenizer learnt from a part of the texts: " if reader.estimate else ""
-    if cut <= _FEW_CUT:
-        return begin + _when_it_fits(lengths, max_length, cut)
-    target = _nice(float(np.quantile(lengths, _MOST)))
+    end = " (estimated with a tokenizer learnt from a part of the texts)" if reader.estimate else ""
+    if ablation is not None and not ablation.costs(errors):
+        return _when_cut_for_nothing(lengths, max_length, ablation, reader) + end
+    if ablation is None and cut <= _FEW_CUT:
+        return _when_it_fits(lengths, max_length, cut) + end
+    longer = _longer(lengths, max_length, _nice(float(np.quantile(lengths, _MOST))), reader)
     if ablation is None:
-        return f"{begin}{_longer(lengths, max_length, target, reader)}; whether that helps could not be seen beforehand"
-    if ablation.costs(errors):
-        return f"{begin}the cut part helps: {_longer(lengths, max_length, target, reader)}"
-    return begin + _when_cut_for_nothing(lengths, max_length, ablation, reader)
+        return f"{longer}; whether that helps could not be seen beforehand{end}"
+    return f"the cut part helps: {longer}{end}"
 
 
 def _when_it_fits(lengths: NDArray[np.int64], max_length: int, cut: float) -> str:
@@ -111,7 +111,7 @@ def _when_cut_for_nothing(lengths: NDArray[np.int64], max_length: int, ablation:
         time = _time(lengths, target, max_length)
         if point.macro_f1 >= now.macro_f1 and target < max_length and time < _CHEAPER:
             return (
-                f"try max_length {target} first: a linear model does as well on the {point.words} words it holds "
+                f"try max_length {target} first: a linear model does at least as well on the {point.words} words it holds "
                 f"(macro-F1 {score(point.macro_f1)}) as on {ablation.covered} ({score(now.macro_f1)}), "
                 f"and training takes {_times(time)} the time"
             )

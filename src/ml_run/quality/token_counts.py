@@ -42,8 +42,8 @@ class Reader:
     """False for an id that stands for what the tokenizer does not know: <unk>, or a byte of a character."""
     longest: int | None = None
     """Most tokens the model reads, where its tokenizer says so."""
-    in_words: bool = True
-    """False where it reads characters or bytes by design."""
+    made_for_words: bool = True
+    """False where many tokens a word are no fault: it reads characters or bytes by design, or learns from the texts."""
     estimate: bool = False
     """True where training will learn a tokenizer from more texts than this one saw."""
 
@@ -130,6 +130,7 @@ def _scratch_reader(config: ModelConfig, train: Sequence[Row]) -> Reader:
         encode,
         tokenizer.num_special_tokens_to_add(is_pair=False),
         lambda number: number != unknown,
+        made_for_words=False,
         estimate=not whole,
     )
 
@@ -147,7 +148,7 @@ def _pretrained_reader(name: str, tokenizer: PreTrainedTokenizerBase) -> Reader:
         tokenizer.num_special_tokens_to_add(pair=False),
         _knowledge(tokenizer),
         longest=int(stated) if stated < _NO_LIMIT else None,
-        in_words=tokenizer.is_fast,
+        made_for_words=tokenizer.is_fast,
     )
 
 

@@ -155,7 +155,7 @@ def _fertility_finding(
     train: TokenStats, counted: Counted, reader: Reader, scope: str, checks: Checks
 ) -> Finding | None:
     limit = checks.limit("tokens_per_word.tokens")
-    if train.tokens_per_word <= limit or not reader.in_words or _no_words(counted.rows):
+    if train.tokens_per_word <= limit or not reader.made_for_words or _no_words(counted.rows):
         return None
     message = (
         f"the tokenizer of {reader.name} cuts a word into {train.tokens_per_word:.1f} tokens on average{scope}: "
