@@ -18,7 +18,7 @@ def check(texts, profile=None, **limits):
     [
         ("waa maxay 12", "Latin"),
         ("Ọ̀rẹ́ mi, ɗalibai “São” …", "Latin"),
-        ("ＦＵＬＬ width", "Latin"),
+        ("ＦＵＬＬ ＷＩＤＴＨ", "Latin"),
         ("مرحبا بكم في السوق", "Arabic"),
         ("ሰላም ለዓለም", "Ethiopic"),
         ("ሰላም ለዓለም ok", "Ethiopic"),
