@@ -15,17 +15,16 @@ _STEMS = {
     "Northern": ["gaadhay", "yidhi", "dawlad"],
     "Southern": ["kenyy", "lammy", "seddy"],
 }
-_COMMON = " ".join(
-    (
-        "guri wadan biyo dadka suuq maanta shalay magaalo buug nabad geel roob albaab aqoon arday aabbe badda bariis",
-        "beer bil bisad caano cadho cagaar caafimaad cimilo cunto dameer darajo daar deeq degmo dhakhtar dhul dugsi",
-        "faras far fasax galab ganacsi gaari habeen hadal hal heshiis hilib hooyo ilmo jaamacad jid jir kalluun kubad",
-        "laan libaax lacag luqad maalin macallin mindi miyi muus nal nolol ogeysiis oday qaxwo qof qorrax qoraal rajo",
-        "raashin saaxiib salaan sanad shaah shaqo shimbir sonkor subax tababar talo tartan taariikh timir toddobaad",
-        "tuulo ubax ugaadh waddo walaal waqti warqad wiil webi xaas xafiis xeeb xidid xirfad xoolo yaraan yool hawl",
-        "hees goob geed fiid erey",
-    )
-).split()
+_WORDS = """
+guri wadan biyo dadka suuq maanta shalay magaalo buug nabad geel roob albaab aqoon arday aabbe badda bariis
+beer bil bisad caano cadho cagaar caafimaad cimilo cunto dameer darajo daar deeq degmo dhakhtar dhul dugsi
+faras far fasax galab ganacsi gaari habeen hadal hal heshiis hilib hooyo ilmo jaamacad jid jir kalluun kubad
+laan libaax lacag luqad maalin macallin mindi miyi muus nal nolol ogeysiis oday qaxwo qof qorrax qoraal rajo
+raashin saaxiib salaan sanad shaah shaqo shimbir sonkor subax tababar talo tartan taariikh timir toddobaad
+tuulo ubax ugaadh waddo walaal waqti warqad wiil webi xaas xafiis xeeb xidid xirfad xoolo yaraan yool hawl
+hees goob geed fiid erey
+"""
+_COMMON = _WORDS.split()
 
 
 def make_rows(count: int, seed: int = 0, labels=LABELS) -> list[dict]:

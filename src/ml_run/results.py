@@ -121,9 +121,9 @@ class LeakCount(Record):
 
     split: str
     into: str
-    """The split whose rows are given away; the same split for copies inside it."""
+    """The split whose rows are given away; the same split for rows inside it that repeat an earlier one."""
     exact: int
-    """Rows of `into` with an exact copy in `split`."""
+    """Rows of `into` with an exact copy in `split`, whatever its label."""
     near: int
     """Rows of `into` with a near copy in `split` and no exact one."""
     rows: int

@@ -218,7 +218,7 @@ _TABLE = (
         "delete the copies if they are accidents of collection; they are kept",
         (
             Limit("similarity", 0.7, 0.3, 1, "character 5-gram Jaccard from which short texts are near copies"),
-            Limit("similarity_long", 0.5, 0.3, 1, "the same for texts of 1,000 characters and more"),
+            Limit("similarity_long", 0.5, 0.3, 1, "the same where both texts have 1,000 characters or more"),
             _warning(0.01, "a split"),
         ),
     ),
