@@ -150,3 +150,12 @@ def test_confident_errors_by_hand():
     # Thresholds: (0.9 + 0.8 + 0.55 + 0.05) / 4 = 0.575 and (0.9 + 0.8) / 2 = 0.85. Rows 0 and 1 count as 0, row 3 as
     # 1 (0.95), row 2 as neither; so the table's first row is (2, 1), scaled to four rows (2.67, 1.33): one wrong.
     assert confident_errors(probabilities, ids).tolist() == [False, False, False, True, False, False]
+
+
+def test_both_ways_of_pruning_must_agree():
+    """Least believed is one row, furthest on the side of the other class another: neither is called an error."""
+    probabilities = np.array(
+        [[0.9, 0.1, 0.0], [0.9, 0.0, 0.1], [0.3, 0.36, 0.34], [0.35, 0.65, 0.0], [0.3, 0.6, 0.1], [0.1, 0.0, 0.9]]
+    )
+    # One of the four rows labelled 0 counts as 1: the fourth (0.65 reaches the mean of class 1, 0.6).
+    assert confident_errors(probabilities, np.array([0, 0, 0, 0, 1, 2])).tolist() == [False] * 6

@@ -182,6 +182,12 @@ def test_the_form_of_a_text_says_nothing_of_its_length_or_words(features):
     assert features("")
 
 
+def test_what_is_not_seen_is_part_of_the_encoding():
+    """A control character counts apart from the letters that are no ASCII."""
+    assert encoding("a\x00b") != encoding("a b")
+    assert encoding("a\u200bb") != encoding("aéb")
+
+
 @pytest.mark.skipif(not NEWS.is_dir(), reason="needs ../shared with the MasakhaNEWS files")
 @pytest.mark.parametrize("language", ["som", "orm"])
 def test_genuine_news_has_no_shortcut(language):
