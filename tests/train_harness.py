@@ -72,6 +72,7 @@ def _write(experiment, name, rows):
             files=[f"{name}.jsonl"] * count,
             lines=list(range(1, count + 1)),
             groups=[None] * count,
+            leaked=[False] * count,
         ),
     )
 

@@ -25,6 +25,8 @@ class SplitRows:
     """Its 1-based physical line there (row number for parquet and hub data sets)."""
     groups: list[str | None]
     """Value of `data.group_field`, None without one."""
+    leaked: list[bool]
+    """Test rows that had a copy or a near copy in train; false in other splits."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -44,6 +46,7 @@ def write_split(path: Path, rows: SplitRows) -> None:
             "file": pa.array(rows.files, pa.string()),
             "line": pa.array(rows.lines, pa.int64()),
             "group": pa.array(rows.groups, pa.string()),
+            "leaked": pa.array(rows.leaked, pa.bool_()),
         }
     )
     with files.atomic_path(path) as temporary:
@@ -63,4 +66,5 @@ def read_split(path: Path) -> SplitRows:
         files=columns["file"],
         lines=columns["line"],
         groups=columns["group"],
+        leaked=columns["leaked"],
     )

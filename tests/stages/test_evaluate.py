@@ -43,6 +43,7 @@ def write(run, name, rows):
             files=[f"{name}.jsonl"] * len(rows),
             lines=list(range(1, len(rows) + 1)),
             groups=[None] * len(rows),
+            leaked=[row.get("leaked", False) for row in rows],
         ),
     )
 
@@ -186,9 +187,9 @@ def test_production_that_gives_no_numbers_or_is_damaged_is_not_scored(run, caplo
 
 
 def test_kept_leaks_are_scored_with_and_without(run):
-    """data.leaks keep: beside all rows, the scores on those without a copy in train; with another answer, none."""
-    train, test = make_rows(60, 10), make_rows(90, 11)
-    write(run, "test", [*train[:30], *test[30:]])
+    """data.leaks keep: beside all rows, the scores on those that were not leaked; with another answer, none."""
+    rows = make_rows(90, 11)
+    write(run, "test", [*(row | {"leaked": True} for row in rows[:30]), *rows[30:]])
     keep = run.config.model_copy(update={"data": run.config.data.model_copy(update={"leaks": "keep"})})
     found = evaluate(run, config=keep)
     assert (found.candidate.n, found.candidate_without_leaks.n) == (90, 60)

@@ -13,8 +13,11 @@ from ml_run.errors import NotReadyError
 from ml_run.events import emit
 from ml_run.experiment import Experiment
 from ml_run.languages import Profile
-from ml_run.quality import duplicates, fields, labels, leaks, review, rules, splitting, structure, text
-from ml_run.quality.rows import Rejected, Row, Splits, every_row, total
+from ml_run.quality import copies, duplicates, fields, inspection, labels, review, rules, structure
+from ml_run.quality.copies import Copies
+from ml_run.quality.inspection import Inspection
+from ml_run.quality.rows import Rejected, Row, Splits, every_row
+from ml_run.quality.rules import Checks
 from ml_run.reading import Source, read_sources, source_fingerprint
 from ml_run.results import Finding, LanguageGuess, Lengths, PreparedData, SplitSummary
 from ml_run.splits import SplitRows, write_split
@@ -37,7 +40,7 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
         ConfigError: the config contradicts the data: a field that is not there, another number of labels, a path
             whose format is not known.
     """
-    checks = rules.Checks(config.data.checks, config.data.limits)
+    checks = Checks(config.data.checks, config.data.limits)
     sources = read_sources(config.data, experiment.project)
     used, findings = fields.choose_fields(config.data, sources)
     splits, rejected = _take_rows(sources, used)
@@ -50,20 +53,20 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
     names = labels.sorted_labels(splits)
     labels.check_number_of_labels(splits, names, config.model.num_labels)
 
-    profile, language = _language(config, splits)
-    splits, left_out, copies = _handle_copies(config, experiment, duplicates.hash_rows(splits, profile), sources)
-    rejected += left_out
-    counts = labels.class_counts(splits, names)
-    findings += [*notes, *copies, *labels.label_findings(splits, counts, checks)]
-    findings += text.text_findings(splits, profile, checks)
-    judged = checks.apply(findings)
+    profile, guess = languages.choose_language(config.data.language, [row.text for row in every_row(splits)])
+    copied = _handle_copies(config, duplicates.hash_rows(splits, profile), checks, profile, sources)
+    splits, counts = copied.splits, labels.class_counts(copied.splits, names)
+    seen = inspection.inspect(inspection.Subject(splits, counts, used, profile, guess), config, checks)
+    judged = checks.apply([*findings, *notes, *copied.findings, *seen.findings])
     _tell(judged)
 
+    rejected += copied.rejected
     _write_rejected(experiment, rejected)
+    files.write_text(experiment.review_queue, review.review_queue([*copied.reviews, *seen.reviews]))
     for name, rows in splits.items():
-        write_split(experiment.split(name), _columns(rows, names))
+        write_split(experiment.split(name), _columns(rows, names, copied.given_away))
     summaries = {name: _summary(name, rows, rejected, counts[name], sources) for name, rows in splits.items()}
-    prepared = _record(names, summaries, used, judged, sources, language)
+    prepared = _record(names, summaries, used, judged, sources, guess, copied, seen)
     return prepared.model_copy(update={"advice": languages.advise(profile, prepared) if profile else ()})
 
 
@@ -73,7 +76,9 @@ def _record(
     used: fields.Fields,
     findings: tuple[Finding, ...],
     sources: dict[str, Source],
-    language: LanguageGuess | None,
+    guess: LanguageGuess | None,
+    copied: Copies,
+    seen: Inspection,
 ) -> PreparedData:
     return PreparedData(
         labels=names,
@@ -83,7 +88,13 @@ def _record(
         findings=findings,
         readiness=rules.readiness(findings),
         fingerprint=files.hash_value({name: summary.fingerprint for name, summary in summaries.items()}),
-        language=language,
+        language=guess,
+        leaks=copied.leaks,
+        language_check=seen.language_check,
+        label_errors=seen.label_errors,
+        shortcuts=seen.shortcuts,
+        tokens=seen.tokens,
+        feasibility=seen.feasibility,
         synthetic=any(_SYNTHETIC in source.name.lower() for source in sources.values()),
     )
 
@@ -119,37 +130,19 @@ def _refuse_empty(splits: Splits, sources: dict[str, Source], rejected: list[Rej
     )
 
 
-def _language(config: Config, splits: Splits) -> tuple[Profile | None, LanguageGuess | None]:
-    if code := config.data.language:
-        profile = languages.load_profile(code)
-        evidence = f"data.language is {code}"
-        return profile, LanguageGuess(code=code, name=profile.name, how="configured", evidence=evidence)
-    guess = languages.recognise([row.text for row in every_row(splits)])
-    return (languages.load_profile(guess.code) if guess else None), guess
-
-
 def _handle_copies(
-    config: Config, experiment: Experiment, splits: Splits, sources: dict[str, Source]
-) -> tuple[Splits, list[Rejected], list[Finding]]:
-    """Divide what has to be divided, and deal with rows that say the same: conflicts, leaks, duplicates."""
+    config: Config, splits: Splits, checks: Checks, profile: Profile | None, sources: dict[str, Source]
+) -> Copies:
     data = config.data
-    splits, made = splitting.divide(splits, val_share=data.val_share, test_share=data.test_share)
-    conflicts = duplicates.find_conflicts(splits)
-    found = leaks.find_leaks(splits)
-    reviews = [*duplicates.conflict_reviews(conflicts), *leaks.leak_reviews(found)]
-    files.write_text(experiment.review_queue, review.review_queue(reviews))
-    # A val split made here is as much the training file as train is; one that the user gave stays whole.
-    mode = data.leaks or "drop"
-    droppable = {"train", *made} - {"test"} if mode == "drop" else set[str]()
-    kept, left_out = leaks.drop_leaks(splits, found, droppable)
-    findings = [
-        *splitting.split_findings(splits, made, sources["train"].name),
-        *duplicates.conflict_findings(conflicts, total(splits)),
-        *duplicates.duplicate_findings(splits),
-        *leaks.leak_findings(found, mode, droppable, explicit=data.leaks is not None),
-        *leaks.group_leak_findings(kept),
-    ]
-    return kept, left_out, findings
+    return copies.handle(
+        splits,
+        checks=checks,
+        mode=data.leaks,
+        val_share=data.val_share,
+        test_share=data.test_share,
+        source_name=sources["train"].name,
+        profile=profile,
+    )
 
 
 # --- what is written ------------------------------------------------------------------------------------------------
@@ -177,7 +170,7 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _columns(rows: list[Row], names: tuple[str, ...]) -> SplitRows:
+def _columns(rows: list[Row], names: tuple[str, ...], given_away: frozenset[str]) -> SplitRows:
     ids = {label: number for number, label in enumerate(names)}
     return SplitRows(
         texts=[row.text for row in rows],
@@ -187,6 +180,7 @@ def _columns(rows: list[Row], names: tuple[str, ...]) -> SplitRows:
         files=[row.file for row in rows],
         lines=[row.line for row in rows],
         groups=[row.group for row in rows],
+        leaked=[row.hash in given_away for row in rows],
     )
 
 
