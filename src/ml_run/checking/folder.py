@@ -56,7 +56,9 @@ def locked_check(project: Path) -> Iterator[None]:
 def put_in_place(making: Experiment, folder: Path) -> tuple[str, ...]:
     """Put the new folder in the place of the old, without losing what people wrote into that."""
     files.seal_folder(making.folder)
-    kept = [_keep(name, folder, making) for name in _written_by_people(folder)] if folder.is_dir() else []
+    names = _written_by_people(folder) if folder.is_dir() else []
+    # Files of their own keep their names; what was made here and changed then gets one that is free.
+    kept = [_keep(name, folder, making) for name in sorted(names, key=lambda name: (making.folder / name).exists())]
     files.replace_folder(making.folder, folder)
     return tuple(name for name in kept if name)
 
