@@ -12,14 +12,22 @@ from statsmodels.stats.proportion import proportion_confint
 from ml_run import statistics
 from ml_run.statistics import (
     accuracy_difference,
+    calibrated_ece,
     confusion_matrix,
+    detectable_difference,
     expected_calibration_error,
     f1_by_class,
     f1_intervals,
+    fewest_hits,
     log_loss,
     macro_f1_difference,
+    macro_f1_difference_error,
+    macro_f1_error,
+    rows_per_class_mean,
     rows_to_settle_proportion,
     rows_to_settle_scaled,
+    rows_without_mistake,
+    smallest_shown_difference,
     wilson,
 )
 
@@ -233,3 +241,90 @@ def test_rows_to_settle_a_scaled_interval():
     assert rows_to_settle_scaled(estimate, 0.75, 100) == 401
     assert rows_to_settle_scaled(estimate, 0.80, 100) is None
     assert rows_to_settle_scaled(statistics.Estimate(value=None), 0.8, 100) is None
+
+
+# --- what a number of rows can show ---------------------------------------------------------------------------------
+
+
+def test_the_fewest_hits_are_those_of_a_search():
+    """Fewest right answers whose interval lies above the threshold: as counting up through Wilson's intervals finds."""
+    for n in (1, 2, 9, 30, 31, 200):
+        for threshold in (0.0, 0.05, 0.3, 0.5, 0.7, 0.85, 0.99, 1.0):
+            lows = [wilson(hits, n).low for hits in range(n + 1)]
+            by_search = next((hits for hits, low in enumerate(lows) if low >= threshold), None)
+            assert fewest_hits(threshold, n) == by_search, (n, threshold)
+    assert fewest_hits(0.5, 0) is None
+
+
+def test_rows_without_a_mistake_are_the_fewest_that_prove_a_threshold():
+    """So many right answers of as many rows prove it, one row less does not; nothing proves 1."""
+    assert [rows_without_mistake(t) for t in (0.0, 0.5, 0.7, 0.85, 0.95)] == [1, 4, 9, 22, 73]
+    for threshold in np.linspace(0.01, 0.99, 99):
+        rows = rows_without_mistake(threshold)
+        assert fewest_hits(threshold, rows) is not None
+        assert rows == 1 or fewest_hits(threshold, rows - 1) is None
+    assert rows_without_mistake(1.0) is None
+
+
+def test_the_error_of_macro_f1_is_the_spread_of_resampled_rows():
+    """The standard error equals that of macro-F1 over resampled rows; a paired difference with itself has none."""
+    chance = np.random.default_rng(6)
+    true, predicted = random_table(chance, 200, 3)
+    slow = np.array([_resampled_f1(chance, true, predicted).mean() for _ in range(3000)]).std()
+    assert macro_f1_error(confusion_matrix(true, predicted, 3), seed=1, resamples=4000) == pytest.approx(slow, rel=0.05)
+    assert macro_f1_difference_error(true, predicted, predicted, 3, seed=1) == (0.0, 0.0)
+
+
+def test_the_error_of_a_difference_agrees_with_its_interval():
+    """A 95 % interval reaches about 1.96 standard errors each way; both are undefined without rows of a class."""
+    chance = np.random.default_rng(7)
+    true, new = random_table(chance, 400, 3)
+    old = np.where(chance.random(400) < 0.85, new, chance.integers(0, 3, 400))
+    value, error = macro_f1_difference_error(true, new, old, 3, seed=1, resamples=5000)
+    interval = macro_f1_difference(true, new, old, 3, seed=2)
+    assert value == interval.value
+    assert 2 * 1.96 * error == pytest.approx(interval.high - interval.low, rel=0.05)
+    assert macro_f1_difference_error(true, new, old, 4, seed=1) is None
+
+
+@pytest.mark.parametrize(("n", "discordant"), [(100, 0.2), (300, 0.15), (1000, 0.1)])
+def test_the_smallest_shown_difference_is_where_the_paired_interval_leaves_zero(n, discordant):
+    """Newcombe's interval, which is computed in another way, leaves 0 within a few rows of it."""
+    rows = round(n * discordant)
+    for only_new in range(rows // 2, rows + 1):
+        right = np.arange(n) >= rows
+        new, old = right | (np.arange(n) < only_new), right | ((np.arange(n) >= only_new) & (np.arange(n) < rows))
+        if accuracy_difference(new, old).low > 0:
+            break
+    seen = (2 * only_new - rows) / n
+    assert smallest_shown_difference(n, rows / n) == pytest.approx(seen, abs=4 / n)
+
+
+def test_the_detectable_difference_is_found_as_often_as_it_says():
+    """Of 4,000 test sets with that true difference about 80 % show it, by McNemar's test."""
+    chance = np.random.default_rng(8)
+    n, discordant = 300, 0.15
+    difference = detectable_difference(n, discordant)
+    both = [(discordant + difference) / 2, (discordant - difference) / 2, 1 - discordant]
+    b, c, _ = chance.multinomial(n, both, size=4000).T
+    power = ((b - c) ** 2 > 1.96**2 * (b + c)).mean()
+    assert power == pytest.approx(0.8, abs=0.03)
+    assert detectable_difference(n, discordant, power=0.9) > difference > smallest_shown_difference(n, discordant)
+    assert detectable_difference(5, 0.1) == pytest.approx(0.1)
+
+
+def test_a_mean_over_classes_is_as_sure_as_its_smallest_class_allows():
+    """Equal classes count fully; one class of 10 beside 1,000 makes macro scores worth 40 rows."""
+    assert rows_per_class_mean([100, 100, 100]) == pytest.approx(300)
+    assert rows_per_class_mean([1000, 10]) == pytest.approx(4 / (1 / 1000 + 1 / 10))
+
+
+@pytest.mark.parametrize("n", [100, 500, 2000])
+def test_the_noise_of_calibration_error_is_that_of_calibrated_models(n):
+    """Simulated models, right as often as they are confident: the surest and the least sure score what is foretold."""
+    chance = np.random.default_rng(9)
+    for confidences, expected in zip(
+        (chance.beta(12, 1, (400, n)), chance.uniform(1 / 7, 1, (400, n))), calibrated_ece(n), strict=True
+    ):
+        found = [expected_calibration_error(values, chance.random(n) < values) for values in confidences]
+        assert np.mean(found) == pytest.approx(expected, rel=0.07)

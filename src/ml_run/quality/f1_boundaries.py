@@ -51,14 +51,19 @@ class F1Boundaries:
         if not self._possible:
             return None
         low, high = 1.0, 1.0
-        while not self._grown(high, number).reachable(threshold, number):
+        while not self._grown(high, number).provable(threshold, number):
             low, high = high, high * 2
             if n * high > _MOST_ROWS:
                 return None
         while high / low > _NEAR:
             middle = (low + high) / 2
-            low, high = (low, middle) if self._grown(middle, number).reachable(threshold, number) else (middle, high)
+            low, high = (low, middle) if self._grown(middle, number).provable(threshold, number) else (middle, high)
         return math.ceil(n * high)
+
+    def provable(self, threshold: float, number: int | None) -> bool:
+        """True when a model without a mistake proves `threshold` with any seed."""
+        best = self.best(number)
+        return best is not None and best - min(_NOISE, (1 - threshold) / 2) >= threshold
 
     def needed(self, threshold: float, number: int | None = None) -> float | None:
         """Smallest F1 whose interval lies above `threshold`; None where it cannot be said."""

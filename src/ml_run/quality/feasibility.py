@@ -200,12 +200,12 @@ class _Look:
 
 
 def _calibration(threshold: float, n: int) -> Feasibility:
-    usual = calibrated_ece(n)
-    enough = math.ceil(n * (calibrated_ece(n, at_worst=True) / threshold) ** 2) if threshold else None
-    told = f"{_rows(n)} show a calibration error of about {usual:.3f} even of a perfectly calibrated model"
-    if enough is None or enough > n:
-        told += f"; {_enough(enough, about=True, what=f'for max_ece {threshold:g}')}"
-    return _record("max_ece", None, n, threshold, told, n_needed=_more(enough, n))
+    low, high = calibrated_ece(n)
+    message = (
+        f"{_rows(n)} show a calibration error of {low:.3f} to {high:.3f} even of a perfectly calibrated model, more the "
+        f"less sure it is; max_ece is {threshold:g}"
+    )
+    return _record("max_ece", None, n, threshold, message)
 
 
 # --- sentences ------------------------------------------------------------------------------------------------------
@@ -242,10 +242,10 @@ def _more(enough: int | None, n: int) -> int | None:
     return enough if enough is not None and enough > n else None
 
 
-def _enough(rows: int | None, *, about: bool = False, what: str = "") -> str:
+def _enough(rows: int | None, *, about: bool = False) -> str:
     if rows is None:
-        return f"no number of rows would do {what}".rstrip()
-    return f"{'about ' if about else ''}{rows:,} would do {what}".rstrip()
+        return "no number of rows would do"
+    return f"{'about ' if about else ''}{rows:,} would do"
 
 
 def _width(

@@ -111,8 +111,8 @@ def _when_cut_for_nothing(lengths: NDArray[np.int64], max_length: int, ablation:
         time = _time(lengths, target, max_length)
         if point.macro_f1 >= now.macro_f1 and target < max_length and time < _CHEAPER:
             return (
-                f"try max_length {target} first: a linear model does at least as well on the {point.words} words it holds "
-                f"(macro-F1 {score(point.macro_f1)}) as on {ablation.covered} ({score(now.macro_f1)}), "
+                f"try max_length {target} first: a linear model does at least as well on the {point.words} words it "
+                f"holds (macro-F1 {score(point.macro_f1)}) as on {ablation.covered} ({score(now.macro_f1)}), "
                 f"and training takes {_times(time)} the time"
             )
     return f"keep max_length {max_length}: a linear model does not clearly lose by what is cut off"
