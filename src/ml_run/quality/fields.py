@@ -9,7 +9,6 @@ from ml_run.errors import ConfigError, MlRunError, NotReadyError, UsageError
 from ml_run.quality.rules import finding
 from ml_run.reading import Source
 from ml_run.results import Finding
-from ml_run.wording import number_of
 
 TEXT, LABEL = "text", "label"
 TEXT_ALTERNATIVES = (
@@ -20,7 +19,7 @@ LABEL_ALTERNATIVES = (
     "dialect_label", "category", "class", "target", "topic", "sentiment", "intent", "emotion", "labels",
 )  # fmt: skip
 """Known names, used when the default is absent and exactly one of them is there."""
-_MOST_NAMES, _LONGEST_NAME = 20, 40
+_MOST_NAMES, _LONGEST_NAME, _ROWS_LOOKED_AT = 20, 40, 1000
 _TABLES = {"\t": ".tsv", ",": ".csv", ";": ".csv"}
 
 
@@ -98,7 +97,7 @@ def _undecided(default: str, present: list[str], key: str, sources: dict[str, So
     return NotReadyError(
         f"there is no field {default!r}; its fields are: {_listed(lacking)}",
         where=lacking.name,
-        remedy=f"name the field that holds the {default} in data.{key}{_separator_hint(lacking)}",
+        remedy=f"name the field that holds the {default} in data.{key}{_hint(lacking)}",
     )
 
 
@@ -108,8 +107,9 @@ def _unreadable(source: Source) -> NotReadyError:
         blank = any(fault.rule == "blank_line" for fault in source.faults)
         found = "the file has blank lines only" if blank else "the file is empty"
         return NotReadyError(found, where=source.name, remedy="check the path in the config")
+    lines = f"none of its {len(lost):,} lines can be read" if len(lost) > 1 else "its only line cannot be read"
     return NotReadyError(
-        f"none of its {number_of(len(lost), 'line')} can be read; line {lost[0].line}: {lost[0].problem}",
+        f"{lines}; line {lost[0].line}: {lost[0].problem}",
         where=source.name,
         remedy=_format_hint([str(fault.raw).strip() for fault in lost]),
     )
@@ -134,7 +134,7 @@ def _absent(key: str, name: str, source: Source) -> MlRunError:
     return UsageError(
         f"{source.name} has no field {name!r}; its fields are: {_listed(source)}",
         where=key,
-        remedy=hint + _separator_hint(source),
+        remedy=hint + _hint(source),
     )
 
 
@@ -144,11 +144,13 @@ def _listed(source: Source) -> str:
     return f"{shown}, …" if len(names) > _MOST_NAMES else shown or "none"
 
 
-def _separator_hint(source: Source) -> str:
+def _hint(source: Source) -> str:
     if source.fields and source.fields[0].startswith("{"):
         return " (the file seems to be JSON lines: give its name the ending .jsonl)"
     only = source.fields[0] if len(source.fields) == 1 else ""
     for mark, name in ((";", "semicolons"), ("\t", "tabs"), (",", "commas")):
         if mark in only:
             return f" (the file seems to be separated by {name}: csv needs commas, tsv tabs)"
+    if any(row.values.get(name) == name for row in source.rows[:_ROWS_LOOKED_AT] for name in source.fields):
+        return " (its first line seems to be a row: write the names of the fields above it)"
     return ""
