@@ -161,7 +161,7 @@ def test_json_is_one_short_object_with_everything_to_go_on(conflict):
     assert told["rows"] == {"train": 200, "val": 90, "test": 120}
     assert told["labels"] == ["Central", "Northern", "Southern"]
     (found,) = [finding for finding in told["findings"] if finding["rule"] == "conflict"]
-    assert found["examples"] == [{"file": "data/train.jsonl", "line": 1}, {"file": "data/train.jsonl", "line": 2}]
+    assert found["examples"] == ["data/train.jsonl:1", "data/train.jsonl:2"]
     assert found["severity"] == "warning"
     assert (told["review_queue_rows"], told["left_out_rows"]) == (2, 0)
     for key in ("record", "review_queue", "rejected", "report"):

@@ -322,6 +322,20 @@ def test_quotes_that_are_plain_characters_stay_what_they_are(tmp_path):
     assert corrected == content.replace("waa sidee maanta\tNorthern", "waa sidee maanta\tCentral")
 
 
+def test_lines_that_end_as_old_programs_end_them(tmp_path):
+    """A csv file with carriage returns only is corrected like any other."""
+    rows = conflicting_rows()
+    for row in rows["train"][:2]:
+        row["text"] = "waa sidee maanta"
+    project_of(tmp_path, "csv", rows)
+    path = tmp_path / "data/train.csv"
+    path.write_bytes(path.read_bytes().replace(b"\r\n", b"\r"))
+    checked(tmp_path)
+    applied(tmp_path, answer(tmp_path, {("data/train.csv", 3): "Central"}))
+    corrected = (tmp_path / "data/train.corrected.csv").read_bytes()
+    assert corrected == path.read_bytes().replace(b'"Northern"', b'"Central"', 1)
+
+
 # --- refusals: all at once, and nothing written ---------------------------------------------------------------------
 
 

@@ -94,10 +94,13 @@ def _count(finding: Finding, width: int) -> str:
 
 
 def _wrapped(text: str, width: int, most: int) -> list[str]:
-    pieces = textwrap.wrap(
-        text, max(width, 12), max_lines=most, placeholder=" …", break_on_hyphens=False, break_long_words=True
-    )
-    return pieces or [""]
+    """`text` on at most `most` lines; the last is cut where it is full, not before a long path."""
+    width = max(width, 12)
+    pieces = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    if len(pieces) <= most:
+        return pieces
+    rest = " ".join(pieces[most - 1 :])
+    return [*pieces[: most - 1], f"{rest[: width - 1].rstrip()}…"]
 
 
 def _summed(findings: list[Finding], mark: Mark, width: int) -> list[Line]:

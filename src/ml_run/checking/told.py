@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ml_run.checking.check import DataCheck
     from ml_run.checking.correcting import Corrected
+    from ml_run.results import Example
 
 LONGEST = 9_500
 """Characters of the object: agents' tools cut output at 10,000."""
@@ -23,7 +24,7 @@ Shorten = Callable[[dict[str, Any]], None]
 
 def told_check(check: DataCheck) -> dict[str, Any]:
     """The check as the object of `--json`, short enough for agents' tools; what was left out for that is named."""
-    full = _object(check)
+    full: dict[str, Any] = _rounded(_object(check))
     for shorten in _SHORTER:
         if len(json.dumps(full, indent=2, ensure_ascii=False)) <= LONGEST:
             break
@@ -36,7 +37,7 @@ def _object(check: DataCheck) -> dict[str, Any]:
     records = prepared.model_dump(mode="json", include=set(_RECORDS), exclude_none=True)
     findings = [finding.model_dump(mode="json", exclude={"examples"}) for finding in prepared.findings]
     for told_finding, finding in zip(findings, prepared.findings, strict=True):
-        told_finding["examples"] = [{"file": e.file, "line": e.line} for e in finding.examples[:_MOST_EXAMPLES]]
+        told_finding["examples"] = [_place(e) for e in finding.examples[:_MOST_EXAMPLES]]
     if records.get("tokens"):
         records["tokens"] = {k: v for k, v in records["tokens"].items() if k not in {"histogram", "edges"}}
     return {
@@ -61,6 +62,19 @@ def _object(check: DataCheck) -> dict[str, Any]:
         "apply": check.apply,
         "left_out": [],
     }
+
+
+def _place(example: Example) -> str:
+    return f"{example.file}:{example.line}" if example.line else example.file
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers with four decimals: more would be noise, and takes the room of facts."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return [_rounded(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _fewer_examples(keep: int) -> Shorten:

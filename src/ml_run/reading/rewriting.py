@@ -34,7 +34,8 @@ def relabelled(content: bytes, ending: str, source: Source, field: str, values: 
     text = content.decode("utf-8", "surrogateescape")
     mark = "\ufeff" if content.startswith(codecs.BOM_UTF8) else ""
     text = text.removeprefix(mark)
-    starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+    feed = "\n" if "\n" in text else "\r"  # as old programs end lines, and reading takes them
+    starts = [0, *accumulate(len(line) + 1 for line in text.split(feed))]
     edits: dict[Span, str] = {}
     for line, value in values.items():
         if ending == ".jsonl":
