@@ -10,7 +10,7 @@ import pytest
 
 from conftest import SHARED, make_rows
 from ml_run.config import Config
-from ml_run.errors import ConfigError, ExitCode, NotReadyError, UsageError
+from ml_run.errors import ConfigError, ExitCode, NotReadyError
 from ml_run.experiment import Experiment
 from ml_run.results import PreparedData
 from ml_run.splits import read_split
