@@ -49,8 +49,14 @@ def test_short_sentences_and_copies_do_not_count():
 
 def test_what_it_shows_is_masked_and_short():
     """A footer often is an e-mail address, which no report shows; a long one is cut."""
-    [found] = _found(_texts(50, footer="Nala soo xidhiidh SYNTHETIC@example.org maanta iyo berri " + "oo kale " * 30))
-    assert "example" not in found.message + found.examples[0].text
+    [found] = _found(
+        _texts(
+            50,
+            footer="Nala soo xidhiidh maalin kasta, subax iyo galab: SYNTHETIC@example.org maanta iyo berri "
+            + "oo kale " * 30,
+        )
+    )
+    assert "synthetic" not in found.message + found.examples[0].text
     assert found.message.endswith("…'")
 
 

@@ -79,3 +79,14 @@ def test_what_it_shows_is_masked():
     found = _finding(["SYNTHETIC@example.org " + "hay’adda".encode().decode("cp1252")])
     assert "example.org" not in found.message + found.examples[0].text
     assert "address›" in found.examples[0].text
+
+
+def test_texts_are_looked_at_in_nfc():
+    """A decomposed name beside an accident is no part of it: what is shown differs in the accident alone."""
+    [found] = find_mojibake(_rows(["Jose\u0301 " + "hay’adda".encode().decode("cp1252")]))
+    assert (found.text, found.repaired) == ("José hayâ€™adda", "José hay’adda")
+
+
+def test_a_lone_control_character_is_no_mojibake():
+    """It is an invisible character, also beside capitals and quotation marks that could be an accident."""
+    assert find_mojibake(_rows(["“CAFÉ” waa \x96 maya"])) == []

@@ -44,7 +44,8 @@ def boilerplate_findings(splits: Splits, checks: Checks) -> list[Finding]:
 
 def _finding(frequent: list[_Sentence], count: int, texts: int, most: float) -> Finding:
     worst = frequent[0]
-    shown = mask(worst.text if len(worst.text) <= _LONGEST_SHOWN else worst.text[:_LONGEST_SHOWN] + "…")
+    shown = mask(worst.text)  # before it is cut: half of an address looks like none
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
     stand = "sentence stands" if len(frequent) == 1 else "sentences stand"
     message = (
         f"{len(frequent):,} {stand} in more than {number_of(int(most), 'text')} of {texts:,}, "
