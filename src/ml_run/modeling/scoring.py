@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,9 +22,41 @@ Progress = Callable[[int, int], None]
 """Called with the number of texts scored so far and the number of all texts."""
 
 
+class Scorer(ABC):
+    """A model ready to score texts, of whatever kind it is."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the logits' columns."""
+
+    @abstractmethod
+    def logits(
+        self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress | None = None
+    ) -> "NDArray[np.float32]":
+        """Score `texts`.
+
+        Args:
+            texts: any number of texts; an empty text is scored like any other.
+            batch_size: texts scored at once. A text's logits depend on it in the last digits only.
+            progress: told after each batch.
+
+        Returns:
+            Array [texts, labels], float32, in the order of `texts`.
+        """
+
+    def probabilities(
+        self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress | None = None
+    ) -> "NDArray[np.float64]":
+        """Score `texts` as `logits` does; return their softmax, array [texts, labels], float64, rows sum to 1."""
+        import numpy as np
+
+        return softmax(self.logits(texts, batch_size=batch_size, progress=progress).astype(np.float64))
+
+
 @dataclass(frozen=True)
-class Scorer:
-    """A model ready to score texts; it stands on its device, in evaluation mode."""
+class TransformerScorer(Scorer):
+    """A transformer; it stands on its device, in evaluation mode."""
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
@@ -42,16 +75,7 @@ class Scorer:
     def logits(
         self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress | None = None
     ) -> "NDArray[np.float32]":
-        """Score `texts`.
-
-        Args:
-            texts: any number of texts; an empty text is scored like any other.
-            batch_size: texts scored at once. A text's logits depend on it in the last digits only.
-            progress: told after each batch.
-
-        Returns:
-            Array [texts, labels], float32, in the order of `texts`.
-        """
+        """Score `texts`; what a text has beyond `max_length` tokens is not read."""
         import numpy as np
 
         scores = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
@@ -66,15 +90,6 @@ class Scorer:
             if progress is not None:
                 progress(start + len(rows), len(texts))
         return scores
-
-    def probabilities(
-        self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress | None = None
-    ) -> "NDArray[np.float64]":
-        """Score `texts` as `logits` does; return their softmax, array [texts, labels], float64, rows sum to 1."""
-        import numpy as np
-
-        scores = self.logits(texts, batch_size=batch_size, progress=progress).astype(np.float64)
-        return softmax(scores)
 
     def _score(self, encoded: list[list[int]]) -> Any:
         import torch
@@ -95,20 +110,24 @@ def softmax(scores: "NDArray[np.float64]") -> "NDArray[np.float64]":
 
 
 def load_scorer(folder: Path, device: str = "auto", *, verified: bool = False) -> Scorer:
-    """Load the model in `folder`, with no network and no code of its own.
+    """Load the model in `folder`, of whatever kind it is, with no network and no code of its own.
 
     Args:
         folder: as the train stage writes it, or anything `save_pretrained` wrote as safetensors. Where it holds a
             manifest, every file is first compared with it.
-        device: `auto` takes the accelerator if there is one; otherwise a name torch knows, e.g. `cpu`.
+        device: of a transformer: `auto` takes the accelerator if there is one; else a name torch knows, e.g. `cpu`.
         verified: its files were compared with the manifest a moment ago: do not read them twice.
 
     Raises:
         StoreError: a file differs from the manifest, or the folder holds no model.
     """
-    fault = None if verified or not (folder / files.MANIFEST).exists() else files.manifest_fault(folder)
-    if fault is not None:
-        raise StoreError(fault, where=str(folder), remedy="this is not the model that was trained; do not use it")
+    return load_transformer(folder, device, verified=verified)
+
+
+def load_transformer(folder: Path, device: str = "auto", *, verified: bool = False) -> TransformerScorer:
+    """Load the transformer in `folder`: `load_scorer`, where no other kind of model can be meant."""
+    if not verified:
+        _refuse_changed(folder)
     try:
         with quiet_libraries():
             scorer = _load(folder)
@@ -118,13 +137,19 @@ def load_scorer(folder: Path, device: str = "auto", *, verified: bool = False) -
     return scorer
 
 
-def _load(folder: Path) -> Scorer:
+def _refuse_changed(folder: Path) -> None:
+    fault = files.manifest_fault(folder) if (folder / files.MANIFEST).exists() else None
+    if fault is not None:
+        raise StoreError(fault, where=str(folder), remedy="this is not the model that was trained; do not use it")
+
+
+def _load(folder: Path) -> TransformerScorer:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     origin: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     tokenizer = AutoTokenizer.from_pretrained(folder, **origin)
     model = AutoModelForSequenceClassification.from_pretrained(folder, **origin, use_safetensors=True)
-    return Scorer(model.eval(), tokenizer)
+    return TransformerScorer(model.eval(), tokenizer)
 
 
 def choose_device() -> "torch.device":

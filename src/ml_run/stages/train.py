@@ -161,7 +161,7 @@ def _keep_best(task: _Task, last: Checkpoint) -> TrainedModel:
     assert best is not None, "a complete training has evaluated at least once"
     assert last.best is not None
     _refuse_collapse(task, last, best.step)
-    scorer = scoring.load_scorer(last.best, verified=True)  # by newest_verified, with `last`
+    scorer = scoring.load_transformer(last.best, verified=True)  # by newest_verified, with `last`
     _write_model(task, scorer, _card(task, last, best, scorer.model.num_parameters()))
     _write_reference(task, scorer)
     return TrainedModel(
@@ -218,7 +218,7 @@ def _card(task: _Task, last: Checkpoint, best: EpochScores, parameters: int) -> 
     return render_model_card(task.config, task.data, facts)
 
 
-def _write_model(task: _Task, scorer: scoring.Scorer, card: str) -> None:
+def _write_model(task: _Task, scorer: scoring.TransformerScorer, card: str) -> None:
     with files.atomic_folder(task.experiment.model) as folder:
         scorer.model.save_pretrained(folder)
         scorer.tokenizer.save_pretrained(folder)
