@@ -60,20 +60,19 @@ def test_the_worst_finding_decides_readiness():
     assert readiness([note, error, warning]) == "not ready"
 
 
-def test_findings_are_ordered_by_severity_then_count():
-    """What concerns most rows stands first among equals."""
+def test_findings_are_ordered_by_severity():
+    """Errors stand causes first, as the table does; among others, what concerns most rows stands first."""
     found = [
         finding("bom", "info", "m", count=9),
         finding("imbalance", "warning", "m", count=1),
         finding("conflict", "warning", "m", count=5),
+        finding("label_only_in_eval", "error", "m", count=7),
         finding("encoding", "error", "m", count=1),
     ]
-    assert [one.rule for one in Checks().apply(found)] == ["encoding", "conflict", "imbalance", "bom"]
-    assert [one.rule for one in Checks({"bom": "error", "encoding": "off"}).apply(found)] == [
-        "bom",
-        "conflict",
-        "imbalance",
-    ]
+    ordered = [one.rule for one in Checks().apply(found)]
+    assert ordered == ["encoding", "label_only_in_eval", "conflict", "imbalance", "bom"]
+    changed = Checks({"bom": "error", "encoding": "off", "label_only_in_eval": "info"}).apply(found)
+    assert [one.rule for one in changed] == ["bom", "conflict", "imbalance", "label_only_in_eval"]
 
 
 def test_an_example_is_the_start_of_the_text():

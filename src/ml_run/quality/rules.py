@@ -95,13 +95,22 @@ class Checks:
         return any(self._severities.get(rule) != "off" for rule in rules)
 
     def apply(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Set severities as the config has them, drop what is off, and put the worst first."""
+        """Set severities as the config has them, drop what is off, and put the worst first.
+
+        Errors stand in the order of the table, which goes from causes to what follows from them (a line that cannot be
+        read may be the only one of its class); warnings and notes by how many rows they concern.
+        """
         kept = []
         for found in findings:
             wanted = self._severities.get(found.rule, found.severity)
             if wanted != "off":
                 kept.append(found.model_copy(update={"severity": wanted}))
-        return tuple(sorted(kept, key=lambda found: (_ORDER[found.severity], -found.count, found.rule)))
+        return tuple(sorted(kept, key=_worst_first))
+
+
+def _worst_first(found: Finding) -> tuple[int, int, int, str]:
+    place = list(RULES).index(found.rule) if found.severity == "error" else 0
+    return _ORDER[found.severity], place, -found.count, found.rule
 
 
 def readiness(findings: Iterable[Finding]) -> Readiness:
