@@ -327,4 +327,4 @@ def test_the_noise_of_calibration_error_is_that_of_calibrated_models(n):
         (chance.beta(12, 1, (400, n)), chance.uniform(1 / 7, 1, (400, n))), calibrated_ece(n), strict=True
     ):
         found = [expected_calibration_error(values, chance.random(n) < values) for values in confidences]
-        assert np.mean(found) == pytest.approx(expected, rel=0.07)
+        assert np.mean(found) == pytest.approx(expected, rel=0.1)

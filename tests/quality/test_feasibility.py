@@ -76,6 +76,15 @@ def test_a_class_below_min_support_is_named_with_the_rows_it_needs():
     }
 
 
+def test_as_many_rows_as_min_support_are_enough():
+    """30 rows of a class with min_support 30 are decided by the gate, so nothing is said of them; 29 are not."""
+    for rows in (29, 30):
+        config = config_of(min_class_recall=0.7)
+        findings, _ = check_feasibility(config, {"test": {"A": rows, "B": 60}}, Checks())
+        undecided = judged(config, binary(rows, 0, 60))["min_class_recall[A]"] == "INCONCLUSIVE"
+        assert bool(findings) is undecided is (rows == 29)
+
+
 def test_criteria_of_one_class_share_a_sentence():
     """Two criteria that the same rows would settle are one sentence, not two."""
     [found], _ = look({"A": 40, "B": 12}, min_class_recall=0.7, min_class_f1=0.75)

@@ -116,6 +116,16 @@ def test_what_is_cut_is_counted_exactly(local):
     assert check.splits[0].tokens.maximum == lengths.max(), "lengths are told uncut"
 
 
+def test_a_text_as_long_as_max_length_is_not_cut(local):
+    """max_length is the number of tokens that are read: the longest text of exactly that many is whole."""
+    splits = small_splits()
+    longest = int(check_tokens(splits, config_of(local), Checks()).check.splits[0].tokens.maximum)
+    whole, cut = (check_tokens(splits, config_of(local, length), Checks()) for length in (longest, longest - 1))
+    assert (whole.check.splits[0].cut, whole.check.splits[0].lost, whole.findings) == (0.0, 0.0, [])
+    assert cut.check.splits[0].cut > 0
+    assert found(cut)["truncation"].count == round(cut.check.splits[0].cut * 200)
+
+
 # --- unknown tokens -------------------------------------------------------------------------------------------------
 
 

@@ -202,8 +202,8 @@ class _Look:
 def _calibration(threshold: float, n: int) -> Feasibility:
     low, high = calibrated_ece(n)
     message = (
-        f"{_rows(n)} show a calibration error of {low:.3f} to {high:.3f} even of a perfectly calibrated model, more the "
-        f"less sure it is; max_ece is {threshold:g}"
+        f"{_rows(n)} show a calibration error of {low:.3f} to {high:.3f} even of a perfectly calibrated model, more "
+        f"the less sure it is; max_ece is {threshold:g}"
     )
     return _record("max_ece", None, n, threshold, message)
 
