@@ -66,7 +66,8 @@ class Handoff(Record):
     tokenizer_sha256: str | None
     labels: tuple[str, ...]
     """In the order of the model's outputs."""
-    max_length: int
+    max_length: int | None
+    """Tokens read of a text; None for a linear model."""
     data_fingerprint: str
     config_sha256: str
     synthetic: bool

@@ -291,19 +291,54 @@ class EpochScores(Record):
     val_accuracy: Number
 
 
+class LinearTrial(Record):
+    """One setting of the linear model that was tried, and what it reached on the validation split."""
+
+    words: int | None
+    """Words read of a text; None: all."""
+    c: float
+    """C of the linear SVM: the smaller, the smoother the model."""
+    balanced: bool
+    """Whether the loss of each class was weighted by the inverse of its share."""
+    val_macro_f1: float
+    val_accuracy: float
+
+
+class LinearTuning(Record):
+    """How the linear model was chosen and calibrated."""
+
+    trials: tuple[LinearTrial, ...]
+    """In the order they were tried."""
+    chosen: LinearTrial
+    """The best of them by macro-F1, the first of equals."""
+    features: int
+    """Different pieces of words that the model knows."""
+    tuning_rows: int
+    """Training rows that the trials learnt from: all, or a sample of them."""
+    training_rows: int
+    """Training rows that the model learnt from: all, or a sample of them."""
+    temperature: float
+    """What decision values are divided by before the softmax; found on the validation split."""
+    val_ece_uncalibrated: Number
+    """Expected calibration error on the validation split, with a temperature of 1."""
+    val_ece: Number
+
+
 class TrainedModel(Record):
-    """The candidate. Its folder is `model/` of the experiment and loads with plain transformers."""
+    """The candidate. Its folder is `model/` of the experiment; a transformer loads with plain transformers."""
 
     base: str
     """`model.name` of the config."""
     base_revision: str | None
     """Commit of a hub model, or SHA-256 of a local folder's weights; None for a model trained from scratch."""
     labels: tuple[str, ...]
-    max_length: int
+    max_length: int | None
+    """Tokens read of a text; None for a linear model, which counts words (see `linear`)."""
     parameters: int
     digest: str
     """`files.folder_digest` of the model folder."""
-    best_epoch: float
+    best_epoch: float | None
+    """None for a linear model, which has no epochs and no curve."""
     best_val_macro_f1: Number
     global_step: int
     max_steps: int
@@ -316,6 +351,8 @@ class TrainedModel(Record):
     """Wall time of training, summed over resumes."""
     peak_memory_mb: Number
     synthetic: bool = False
+    linear: LinearTuning | None = None
+    """For a linear model: how it was tuned."""
 
 
 # --- evaluate -------------------------------------------------------------------------------------------------------

@@ -138,7 +138,9 @@ def _weak_classes(facts: Facts) -> list[Loose]:
 
 def _longer_training(facts: Facts) -> list[Loose]:
     model = facts.model
-    if model is None or len(model.curve) < 2 or model.stopped_early or model.best_epoch < model.curve[-1].epoch:  # noqa: PLR2004 -- a trend needs two points
+    if model is None or model.best_epoch is None or len(model.curve) < 2:  # noqa: PLR2004 -- a trend needs two points
+        return []
+    if model.stopped_early or model.best_epoch < model.curve[-1].epoch:
         return []
     return [
         rich(

@@ -22,12 +22,13 @@ _MOST_TICKS = 6
 
 def training_curve(model: TrainedModel) -> Figure:
     """Training and validation loss above, validation macro-F1 below, over the epochs."""
-    curve = model.curve
+    curve, best = model.curve, model.best_epoch
+    assert best is not None, "what has a curve has a best epoch"
     losses = [e.train_loss for e in curve], [e.val_loss for e in curve]
     highest = max((value for series in losses for value in series if value is not None), default=1.0) or 1.0
-    parts = _panel(curve, model.best_epoch, losses, highest, 0, ("training loss", "validation loss"))
+    parts = _panel(curve, best, losses, highest, 0, ("training loss", "validation loss"))
     scores: list[float | None] = [e.val_macro_f1 for e in curve]
-    parts += _panel(curve, model.best_epoch, ([], scores), 1.0, _PANEL, ("", "validation macro-F1"))
+    parts += _panel(curve, best, ([], scores), 1.0, _PANEL, ("", "validation macro-F1"))
     epochs = [e.epoch for e in curve]
     ticks = [(_place(epoch, epochs), f"{epoch:g}") for epoch in _ticks(epochs)]
     parts += svg.axis(2 * _PANEL - 14, ticks)
