@@ -2,6 +2,7 @@
 
 import pytest
 
+from ml_run.quality.rules import finding
 from ml_run.results import LanguageCheck
 from report_sample import HOSTILE, data_part, make_checked_data, make_data, make_language_check
 
@@ -13,8 +14,7 @@ def test_the_list_of_label_errors_stands_beside_its_self_test():
     part = data_part(make_checked_data(), "label-errors")
     assert part.split("\n\n")[:3] == [
         (
-            "A model trained on the other rows finds some labels unlikely; 1,176 rows were looked at. The 50 most "
-            "suspicious stand in `experiments/check_data/data/review_queue.csv`, most suspicious first. Nothing was "
+            "A model trained on the other rows was asked about each of 1,176 rows. The 50 most suspicious stand in `experiments/check_data/data/review_queue.csv`, most suspicious first. Nothing was "
             "changed in your files."
         ),
         (
@@ -55,11 +55,20 @@ def test_a_self_test_without_numbers_claims_none(changed, said):
 def test_a_list_that_the_self_test_speaks_against_is_not_promised():
     """Where the search is no better than chance nothing stands in the queue, and no share of an empty list is told."""
     errors = make_checked_data().label_errors.model_copy(update={"shown": 0, "recall": 0.051, "precision": 0.06})
-    part = data_part(make_data(label_errors=errors), "label-errors")
+    told = finding("label_error", "info", "no list was made", count=0)
+    part = data_part(make_data(label_errors=errors, findings=(told,)), "label-errors")
     assert "No list was made of them: the self-test says that it would not be worth reading." in part
     assert "It put 5.1 % of them among its 59 most suspicious rows.\n" in part
     assert "review_queue" not in part
     assert "6.0 %" not in part
+
+
+def test_a_model_that_agrees_with_every_label_is_no_failed_search():
+    """Without a suspicious row there is no finding, and nothing is said against the self-test."""
+    errors = make_checked_data().label_errors.model_copy(update={"shown": 0, "flagged": 0})
+    part = data_part(make_data(label_errors=errors), "label-errors")
+    assert "was asked about each of 1,176 rows. It agrees with every label." in part
+    assert "No list" not in part
 
 
 def test_wrong_and_unknown_language_are_two_columns():

@@ -29,8 +29,9 @@ def label_errors(place: Place, prepared: PreparedData) -> list[Content]:
     found = prepared.label_errors
     if found is None:
         return []
+    told = [one for one in prepared.findings if one.rule == LABEL_ERROR]
     content: list[Content] = [
-        _list_of_errors(place, found),
+        _list_of_errors(place, found, told=bool(told)),
         paragraph(Strong("How far to trust the list: "), _self_test(found)),
         paragraph(
             f"The model names the label of a row that it has not seen in {percent(found.accuracy)} of cases. By its "
@@ -38,14 +39,13 @@ def label_errors(place: Place, prepared: PreparedData) -> list[Content]:
             "model and is no estimate of the wrong labels."
         ),
     ]
-    listed_ones = [f for f in prepared.findings if f.rule == LABEL_ERROR and f.examples]
-    return [*content, *(examples(place, finding) for finding in listed_ones)]
+    return [*content, *(examples(place, finding) for finding in told if finding.examples)]
 
 
-def _list_of_errors(place: Place, found: LabelErrors) -> Content:
-    said = (
-        f"A model trained on the other rows finds some labels unlikely; {number_of(found.rows, 'row')} were looked at. "
-    )
+def _list_of_errors(place: Place, found: LabelErrors, *, told: bool) -> Content:
+    said = f"A model trained on the other rows was asked about each of {number_of(found.rows, 'row')}. "
+    if not found.shown and not told:
+        return paragraph(said, "It agrees with every label.")
     if not found.shown:
         return paragraph(said, "No list was made of them: the self-test says that it would not be worth reading.")
     queue = Code(place.experiment.relative(place.experiment.review_queue))
