@@ -16,7 +16,6 @@ LONGEST = 9_500
 _MOST_EXAMPLES = 3
 _LONGEST_TEXT = 200
 _MOST_LABELS = 40
-_MOST_FINDINGS = 12
 _MOST_CHANGES = 40
 _RECORDS = ("leaks", "language", "language_check", "label_errors", "shortcuts", "tokens", "feasibility")
 Shorten = Callable[[dict[str, Any]], None]
@@ -26,10 +25,14 @@ def told_check(check: DataCheck) -> dict[str, Any]:
     """The check as the object of `--json`, short enough for agents' tools; what was left out for that is named."""
     full: dict[str, Any] = _rounded(_object(check))
     for shorten in _SHORTER:
-        if len(json.dumps(full, indent=2, ensure_ascii=False)) <= LONGEST:
+        if _fits(full):
             break
         shorten(full)
     return full
+
+
+def _fits(full: dict[str, Any]) -> bool:
+    return len(json.dumps(full, indent=2, ensure_ascii=False)) <= LONGEST
 
 
 def _object(check: DataCheck) -> dict[str, Any]:
@@ -109,11 +112,20 @@ def _cut_texts(full: dict[str, Any]) -> None:
     full["left_out"].append("ends of long messages")
 
 
+def _notes_without_remedies(full: dict[str, Any]) -> None:
+    for finding in full["findings"]:
+        if finding["severity"] == "info":
+            finding.pop("remedy")
+    full["left_out"].append("remedies of notes")
+
+
 def _fewer_findings(full: dict[str, Any]) -> None:
     full["labels_left_out"] = len(full["labels"]) - len(full["labels"][:_MOST_LABELS])
     full["labels"] = full["labels"][:_MOST_LABELS]
-    full["findings_left_out"] = len(full["findings"]) - len(full["findings"][:_MOST_FINDINGS])
-    full["findings"] = full["findings"][:_MOST_FINDINGS]
+    full["findings_left_out"] = 0
+    while not _fits(full):
+        full["findings"].pop()  # the worst come first
+        full["findings_left_out"] += 1
 
 
 _SHORTER: tuple[Shorten, ...] = (
@@ -123,6 +135,7 @@ _SHORTER: tuple[Shorten, ...] = (
     _without("tokens", "ablation"),
     _without("feasibility"),
     _cut_texts,
+    _notes_without_remedies,
     _without("tokens"),
     _without("language_check"),
     _without("shortcuts"),
