@@ -21,7 +21,7 @@ from ml_run.results import (
 from ml_run.walk import walk_stage
 from ml_run.wording import number_of
 
-_SOURCES = {"train_path", "val_path", "test_path"}
+_SOURCES = {"train_path", "val_path", "test_path", "unlabelled_path"}
 
 
 def run_pipeline(config: Config, experiment: Experiment, interruption: Interruption, until: StageName) -> None:

@@ -19,6 +19,8 @@ from ml_run.config.names import (
     DATA_FORMS,
     HUB_FORM,
     HUB_PREFIX,
+    SCRATCH_PREFIX,
+    TEXT_FORMAT,
     data_format,
     hub_data_set,
     is_hub_address,
@@ -30,6 +32,7 @@ from ml_run.redaction import MASK, uri_passwords
 from ml_run.wording import listed
 
 PATH_KEYS = ("data.train_path", "data.val_path", "data.test_path")
+UNLABELLED_KEY = "data.unlabelled_path"
 _VALUE_CRITERIA = (
     "deployment.min_accuracy",
     "deployment.min_f1",
@@ -97,6 +100,7 @@ def check(subject: Subject) -> None:
     for key in PATH_KEYS:
         if value := subject.get(key):
             _check_data_path(subject, key, value)
+    _check_unlabelled(subject)
     _check_same_file(subject)
     _check_shares(subject)
     _check_language(subject)
@@ -119,7 +123,29 @@ def _check_data_path(subject: Subject, key: str, value: str) -> None:
     path = subject.path(value)
     if data_format(path) is None:
         subject.fault(key, f"{key} is {value}: this ending says no format that is read", _DATA_ADVICE)
-    elif path.is_dir():
+    else:
+        _check_file(subject, key, value)
+
+
+def _check_unlabelled(subject: Subject) -> None:
+    value = subject.get(UNLABELLED_KEY)
+    if not value:
+        return
+    if not value.lower().removesuffix(".gz").endswith(TEXT_FORMAT):
+        remedy = f"name a text file with one text a line, its name ending in {TEXT_FORMAT} or {TEXT_FORMAT}.gz"
+        subject.fault(UNLABELLED_KEY, f"{UNLABELLED_KEY} is {value}: only plain text is read here", remedy)
+        return
+    _check_file(subject, UNLABELLED_KEY, value)
+    name = str(subject.get("model.name"))
+    off = subject.get("model.trim_vocabulary") == "off"
+    if off or name == "linear" or name.startswith(SCRATCH_PREFIX):
+        why = "model.trim_vocabulary is off" if off else f"model.name is {name}, whose vocabulary is not trimmed"
+        subject.warn(UNLABELLED_KEY, f"{UNLABELLED_KEY} changes nothing: {why}")
+
+
+def _check_file(subject: Subject, key: str, value: str) -> None:
+    path = subject.path(value)
+    if path.is_dir():
         subject.fault(key, f"{key} is {value}, which is a folder", "name a file in it")
     elif not path.exists():
         subject.fault(key, f"{key} is {value}: there is no such file", nearest_file(path))

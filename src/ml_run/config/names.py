@@ -13,6 +13,8 @@ _LONGEST_HUB_ADDRESS = 3
 DATA_FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
 """Endings that can be read, each also with .gz behind it."""
 DATA_FORMS = f"{listed([ending[1:] for ending in DATA_FORMATS], last='or')}, each also .gz"
+TEXT_FORMAT = ".txt"
+"""Ending of a file of texts without labels, one a line; also with .gz behind it."""
 SCRATCH_PREFIX = "scratch:"
 SCRATCH_TINY = "scratch:tiny"
 SCRATCH_SMALL = "scratch:small"

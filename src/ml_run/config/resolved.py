@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ml_run.config.checks import PATH_KEYS, Subject
+from ml_run.config.checks import PATH_KEYS, UNLABELLED_KEY, Subject
 from ml_run.config.names import is_hub_address
 from ml_run.config.sections import Config
 from ml_run.config.values import as_written, has_placeholder
@@ -48,7 +48,7 @@ def _by_section(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
 def _is_path(key: str, value: str, subject: Subject) -> bool:
     if key == "model.name":
         return subject.path(value).is_dir()
-    return key in PATH_KEYS and not is_hub_address(value)
+    return key in (*PATH_KEYS, UNLABELLED_KEY) and not is_hub_address(value)
 
 
 def _absolute(key: str, value: Any, subject: Subject) -> Any:

@@ -66,6 +66,8 @@ class DataConfig(Section):
     """Share of rows for validation where no val_path is given."""
     test_share: Share = 0.2
     """Share of rows for the test where no test_path is given."""
+    unlabelled_path: Text | None = None
+    """Further texts without labels, .txt or .txt.gz, one a line: model.trim_vocabulary keeps the pieces they need."""
     revision: Text | None = None
     """Commit of a hub data set."""
     checks: dict[str, Severity | Literal["off"]] = {}
@@ -85,6 +87,9 @@ class ModelConfig(Section):
     """Tokens of a text that the model reads."""
     revision: Text | None = None
     """Commit of a hub model; give the full hash to be sure of what you get."""
+    trim_vocabulary: Literal["auto", "off", "corpus"] = "auto"
+    """Take out of a pre-trained model, before training, the pieces that the corpus never uses. auto: where that saves
+    much and new texts will not miss them; corpus: in any case."""
 
 
 class TrainingConfig(Section):
