@@ -133,7 +133,8 @@ def test_show_as_json_stays_short_with_many_runs_and_criteria(tmp_path):
 
 
 def many_classes(labels, seed):
-    return [{"text": f"{label} guri {seed} {n}", "label": label} for label in labels for n in range(12)]
+    rows = make_rows(12 * len(labels), seed)
+    return [{"text": f"{label} {row['text']}", "label": label} for label, row in zip(labels * 12, rows, strict=True)]
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(project):
@@ -317,7 +318,7 @@ def test_an_empty_file_is_called_empty(project):
     (project / "data/test.jsonl").write_text("")
     done = ml_run("--until", "data", cwd=project)
     assert done.code == 3
-    assert "✘ data/test.jsonl: it holds no row that can be read\n" in done.err
+    assert "✘ data/test.jsonl: the file is empty\n" in done.err
 
 
 def test_a_contradicted_num_labels_names_both_numbers(tmp_path):
