@@ -233,3 +233,37 @@ class TestGate:
         """An accuracy of 1 can never be shown by the lower end of an interval."""
         (found,) = faults(config_text(rest="gate: {decide_on: lower_bound}\ndeployment: {min_accuracy: 1}"))
         assert found.startswith("ml_config.yaml:6 | deployment.min_accuracy is 1 and gate.decide_on is lower_bound: no")
+
+
+class TestSeeds:
+    def test_several_seeds(self, here):
+        """Each of several seeds trains a model, and the config kept in the run's folder can be read back."""
+        loaded = load(config_text(rest="training: {seeds: [42, 1, 2]}\n" + GATE))
+        assert loaded.config.training.seeds == (42, 1, 2)
+        assert load(loaded.resolved_yaml).config.training.seeds == (42, 1, 2)
+
+    @pytest.mark.parametrize(
+        ("training", "expected"),
+        [
+            (
+                "seeds: [4, 5, 4, 5]",
+                "training.seeds names 4 and 5 more than once | name each seed once: the same seed gives the same model",
+            ),
+            (
+                "{seed: 7, seeds: [1, 2]}",
+                (
+                    "training.seed is 7 and training.seeds names others | "
+                    "remove training.seed: each of training.seeds trains one model"
+                ),
+            ),
+        ],
+    )
+    def test_faults(self, here, training, expected):
+        """A seed named twice, and a single seed beside several, are refused."""
+        written = training if training.startswith("{") else f"{{{training}}}"
+        assert faults(config_text(rest=f"training: {written}\n" + GATE)) == [f"ml_config.yaml:5 | {expected}"]
+
+    def test_one_seed_is_no_list(self, here):
+        """One model has no spread: a list of one seed is refused."""
+        (found,) = faults(config_text(rest="training: {seeds: [1]}\n" + GATE))
+        assert found.startswith("ml_config.yaml:5 | training.seeds")

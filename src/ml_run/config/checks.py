@@ -105,6 +105,7 @@ def check(subject: Subject) -> None:
     _check_shares(subject)
     _check_language(subject)
     _check_rules(subject)
+    _check_seeds(subject)
     _check_gate(subject)
     _check_tracking(subject)
 
@@ -216,6 +217,22 @@ def _entries(subject: Subject, key: str) -> Iterable[tuple[str, Place]]:
     """The names that stand in a mapping, each with its place."""
     node = subject.values.nodes.get(key)
     return node.places.items() if isinstance(node, strict_yaml.Mapping) else ()
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+def _check_seeds(subject: Subject) -> None:
+    seeds = subject.get("training.seeds")
+    if not seeds:
+        return
+    if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        found = f"training.seeds names {listed([str(seed) for seed in twice], last='and')} more than once"
+        subject.fault("training.seeds", found, "name each seed once: the same seed gives the same model")
+    # A resumed run reads the config as it was resolved, with the default of every key.
+    if subject.get("training.seed") not in {None, _DEFAULTS["training.seed"]}:
+        found = f"training.seed is {subject.get('training.seed')} and training.seeds names others"
+        subject.fault("training.seed", found, "remove training.seed: each of training.seeds trains one model")
 
 
 # --- gate and tracking ----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ REGISTERED_NAME_PATTERN = r"^[^\s./:\\\x00-\x1f\x7f][^/:\\\x00-\x1f\x7f]*$"
 Text = Annotated[str, Field(pattern=TEXT_PATTERN, max_length=4096)]
 FieldName = Annotated[str, Field(min_length=1, max_length=255)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -101,7 +102,7 @@ class TrainingConfig(Section):
     """Peak learning rate of AdamW."""
     epochs: Annotated[int, Field(ge=1, le=1000)] = 5
     """Passes over the training split, at most."""
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
+    seed: Seed = 42
     """Seed of every random choice."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """AdamW weight decay."""
@@ -115,6 +116,12 @@ class TrainingConfig(Section):
     """Epochs without a better validation macro-F1 after which training stops; 0: never."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: weight the loss of each class by the inverse of its share."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=2, max_length=100)] | None = None
+    """Train one model a seed, in place of one with `seed`; the median by validation macro-F1 is the candidate."""
+    on_collapse: Literal["retry", "stop"] = "retry"
+    """What to do when training diverges or collapses. retry: once more, with a lower learning rate."""
+    auto_batch: bool = True
+    """When memory runs out, go on with smaller portions of a step, which stays the same step."""
 
 
 class GateConfig(Section):
