@@ -6,13 +6,15 @@ On SYNTHETIC rows of 100 characters with planted copies (`synthetic_rows.py`), 1
 unless said otherwise. The whole stage runs with every check in its default, on one file that it has to divide. The
 search for near copies gets the texts that are compared there, and so does datasketch, with as many bands of as many
 hashes; its candidates are verified by the same similarity. Every measurement is a fresh process: its peak resident
-memory, and the wall time of the stage with what it imports, or of the search without. Small sizes are measured
-several times, in turn; medians are printed, as Markdown. Limits to keep at 1,000,000 rows: ten minutes, 4 GB.
+memory, and its time by the clock and on the processor, of the stage with what it imports, of the search without.
+Small sizes are measured several times, in turn; medians are printed, as Markdown. Limits to keep at 1,000,000 rows:
+ten minutes, 4 GB.
 
 datasketch is in the extra `bench`.
 """
 
 import json
+import logging
 import resource
 import statistics
 import subprocess
@@ -26,19 +28,21 @@ from typing import Any
 
 from synthetic_rows import KINDS, Rows, make_rows, write_rows
 
+from ml_run.events import logger
 from ml_run.quality.minhash import Likeness, bands_for, similar_pairs
 from ml_run.quality.near import comparable
 
 SIZES = (10_000, 100_000, 1_000_000)
-ALL_FORMATS_UP_TO = 100_000
+ALL_FORMATS_UP_TO = 10_000
 SIMILAR = Likeness().short
 BAND = 4
+COSTS = ("seconds", "processor", "gigabytes")
 Pair = tuple[int, int]
 Measured = dict[str, Any]
 
 
 def rounds(rows: int) -> int:
-    return 5 if rows <= 10_000 else 3 if rows <= 100_000 else 1
+    return 3 if rows <= 100_000 else 1
 
 
 # --- in a process of their own --------------------------------------------------------------------------------------
@@ -49,14 +53,37 @@ def stage(path: str) -> Measured:
     from ml_run.experiment import Experiment
     from ml_run.stages.data import prepare_data
 
-    config = Config.model_validate({"data": {"train_path": path}, "model": {"name": "scratch:tiny"}})
+    data = {"train_path": path, "language": "so"}  # a language, so that rows are held against it
+    config = Config.model_validate({"data": data, "model": {"name": "scratch:tiny"}})
     with tempfile.TemporaryDirectory() as folder:
         experiment = Experiment(Path(folder, "experiments/exp_1"))
         experiment.folder.mkdir(parents=True)
+        steps = Steps()
+        logger.addHandler(steps)
+        logger.setLevel(logging.INFO)
         start = time.perf_counter()
-        prepared = prepare_data(config, experiment)
+        prepare_data(config, experiment)
         seconds = time.perf_counter() - start
-    return {"seconds": seconds, "gigabytes": peak(), "findings": {one.rule: one.count for one in prepared.findings}}
+    return {"seconds": seconds, "processor": time.process_time(), "gigabytes": peak(), "steps": steps.spent()}
+
+
+class Steps(logging.Handler):
+    """Takes from the stage's own progress what each of its steps costs in processor seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._marks = [("reading", time.process_time())]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message, data = record.getMessage(), getattr(record, "data", {})
+        if message.startswith("checking "):
+            self._marks.append((message.removeprefix("checking "), time.process_time()))
+        elif data.get("total") == 1:  # the one source there is has been read
+            self._marks.append(("rows, copies and splits", time.process_time()))
+
+    def spent(self) -> dict[str, float]:
+        ends = [*(moment for _, moment in self._marks[1:]), time.process_time()]
+        return {name: end - start for (name, start), end in zip(self._marks, ends, strict=True)}
 
 
 def ours(rows: str) -> Measured:
@@ -94,9 +121,14 @@ def search(count: int, find: Callable[[list[str]], tuple[list[Pair], int]]) -> M
     numbers = {text: number for number, text in enumerate(dict.fromkeys(forms))}
     texts = list(numbers)
     find(texts[:100])  # what is loaded once is not measured
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     found, candidates = find(texts)
-    measured = {"seconds": time.perf_counter() - start, "gigabytes": peak(), "none": candidates - len(found)}
+    measured = {
+        "seconds": time.perf_counter() - start,
+        "processor": time.process_time() - used,
+        "gigabytes": peak(),
+        "none": candidates - len(found),
+    }
     return measured | judge(rows, forms, numbers, {(min(pair), max(pair)) for pair in found})
 
 
@@ -154,47 +186,51 @@ def measure(what: str, argument: object) -> Measured:
 
 
 def medians(found: list[Measured]) -> Measured:
-    return found[0] | {name: statistics.median(one[name] for one in found) for name in ("seconds", "gigabytes")}
+    return found[0] | {name: statistics.median(one[name] for one in found) for name in COSTS}
+
+
+def cost(values: Measured) -> str:
+    return f"{values['seconds']:,.1f} s | {values['processor']:,.1f} s | {values['gigabytes']:.2f} GB"
 
 
 def stage_table(sizes: list[int], folder: Path) -> None:
-    print("| rows | format | seconds | rows a second | peak memory |\n|---|---|---|---|---|")
-    seconds = {}
+    print("| rows | format | time | processor time | peak memory |\n|---|---|---|---|---|")
+    whole: dict[int, Measured] = {}
     for size in sizes:
         rows = make_rows(size)
-        forms = ("jsonl", "csv", "parquet") if size <= ALL_FORMATS_UP_TO else ("jsonl",)
-        for form in forms:
+        for form in ("jsonl", "csv", "parquet") if size <= ALL_FORMATS_UP_TO else ("jsonl",):
             path = folder / f"rows.{form}"
             write_rows(rows, path)
             found = medians([measure("stage", path) for _ in range(rounds(size))])
-            seconds.setdefault(size, found["seconds"])
-            speed = f"{size / found['seconds']:,.0f}"
-            print(f"| {size:,} | {form} | {found['seconds']:.1f} | {speed} | {found['gigabytes']:.2f} GB |", flush=True)
+            whole.setdefault(size, found)
+            print(f"| {size:,} | {form} | {cost(found)} |", flush=True)
     for small, large in pairwise(sizes):
-        print(f"\n{large / small:.0f} times the rows took {seconds[large] / seconds[small]:.1f} times as long.")
+        ratio = whole[large]["processor"] / whole[small]["processor"]
+        print(f"\n{large / small:.0f} times the rows took {ratio:.1f} times as long (processor time).")
+    print(f"\n| step | {' | '.join(f'{size:,} rows' for size in sizes)} |\n|---|{'---|' * len(sizes)}")
+    for step in whole[sizes[0]]["steps"]:
+        spent = (whole[size]["steps"][step] for size in sizes)
+        print(f"| {step} | {' | '.join(f'{one:.1f} s' for one in spent)} |")
 
 
 def search_table(sizes: list[int]) -> None:
-    print(
-        "\n| rows | near copies by | seconds | peak memory | recall | precision | pairs | candidates that were none |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    print("\n| rows | near copies by | time | processor time | peak memory | recall | precision | pairs | refuted |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for size in sizes:
-        found: dict[str, list[Measured]] = {"ours": [], "datasketch": []}
+        found: dict[str, list[Measured]] = {"ml-run": [], "datasketch": []}
         for _ in range(rounds(size)):
-            for what, measured in found.items():
-                measured.append(measure(what, size))
-        one, other = (medians(found[what]) for what in found)
-        for name, values in (("ml-run", one), ("datasketch", other)):
-            cost = f"{values['seconds']:.1f} | {values['gigabytes']:.2f} GB"
+            found["ml-run"].append(measure("ours", size))
+            found["datasketch"].append(measure("datasketch", size))
+        both = {name: medians(measured) for name, measured in found.items()}
+        for name, values in both.items():
             worth = f"{values['recall']:.4f} | {values['precision']:.4f} | {values['pairs']:,} | {values['none']:,}"
-            print(f"| {size:,} | {name} | {cost} | {worth} |", flush=True)
-        times = other["seconds"] / one["seconds"], other["gigabytes"] / one["gigabytes"]
-        print(f"| | ratio | {times[0]:.1f} | {times[1]:.1f} | | | | |", flush=True)
+            print(f"| {size:,} | {name} | {cost(values)} | {worth} |", flush=True)
+        ratios = (both["datasketch"][name] / both["ml-run"][name] for name in COSTS)
+        print(f"| | ratio | {' | '.join(f'{ratio:.1f}' for ratio in ratios)} | | | | |", flush=True)
     print("\n| planted copies | similar enough | ml-run found | datasketch found |\n|---|---|---|---|")
-    for kind, enough in one["similar enough"].items():
-        shown = ("-" if part is None else f"{part:.4f}" for part in (v["recall by kind"][kind] for v in (one, other)))
-        print(f"| {kind} | {enough} | {' | '.join(shown)} |")
+    for kind, enough in both["ml-run"]["similar enough"].items():
+        shown = (values["recall by kind"][kind] for values in both.values())
+        print(f"| {kind} | {enough} | {' | '.join('-' if one is None else f'{one:.4f}' for one in shown)} |")
 
 
 def main(arguments: list[str]) -> None:
