@@ -181,7 +181,8 @@ def test_scores_match_scikit_learn():
     assert found["macro_f1"] == pytest.approx(f1_score(truth, predicted, labels=[0, 1, 2], average="macro"))
     assert found["accuracy"] == pytest.approx(accuracy_score(truth, predicted))
     assert found["log_loss"] == pytest.approx(log_loss(truth, softmax(logits), labels=[0, 1, 2, 3]), rel=1e-5)
-    assert found["predicted_classes"] == 4
+    assert found["predicted"] == np.bincount(predicted, minlength=4).tolist()
+    assert found["spread"] == pytest.approx(np.std(logits - logits.mean(1)[:, None], axis=0).mean(), rel=1e-5)
 
 
 def test_scores_of_logits_that_are_no_numbers_are_no_numbers_either():

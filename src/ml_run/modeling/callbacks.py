@@ -7,7 +7,8 @@ Imports transformers at the top, because its classes are extended: import this m
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ml_run.events import emit
 from ml_run.interruption import Interruption
 from ml_run.modeling import checkpoints
 from ml_run.modeling.batches import LengthGroupedOrder
-from ml_run.modeling.curve import patience_is_spent, read_curve
+from ml_run.modeling.curve import EVALUATED, has_collapsed, patience_is_spent, read_curve
 
 CHECKPOINT_EVERY_SECONDS = 600.0
 _PROGRESS_EVERY_SECONDS = 0.3
@@ -95,6 +96,15 @@ class DivergenceGuard(TrainerCallback):
                 raise _diverged(f"{name} holds values that are not finite", args, state)
 
 
+class CollapseGuard(TrainerCallback):
+    """Ends a training whose network gives every text the same answer, instead of walking on to its last step."""
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Look at all evaluations so far."""
+        if has_collapsed(state.log_history, state.max_steps):
+            raise collapsed(state.log_history, state.global_step, state.max_steps, args.learning_rate)
+
+
 class Sealing(TrainerCallback):
     """Seals each checkpoint as soon as the Trainer has written it.
 
@@ -110,15 +120,30 @@ class Sealing(TrainerCallback):
         checkpoints.seal(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}", self._note())
 
 
+@dataclass(frozen=True)
+class Part:
+    """Which of several trainings of like length one is."""
+
+    number: int
+    """1 for the first."""
+    count: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"seed {self.number} of {self.count} ({self.seed})"
+
+
 class Telling(TrainerCallback):
     """Emits `progress` a few times a second and `metrics` whenever something was measured.
 
     Args:
         rows_per_step: rows that one optimizer step sees.
+        part: where this is one of several trainings: progress and time left are those of all of them.
     """
 
-    def __init__(self, rows_per_step: int) -> None:
+    def __init__(self, rows_per_step: int, part: Part | None = None) -> None:
         self._rows_per_step = rows_per_step
+        self._part = part
         self._latest: dict[str, Any] = {}
         self._told_at = -math.inf
         self._first_step: int | None = None
@@ -137,23 +162,49 @@ class Telling(TrainerCallback):
         self._told_at = now
         steps = state.global_step - (self._first_step or 0)
         speed = steps / max(now - self._began_at, 1e-9)
+        before, after = (self._part.number - 1, self._part.count - self._part.number) if self._part else (0, 0)
+        left = state.max_steps * (1 + after) - state.global_step
         emit(
-            "progress", f"step {state.global_step} of {state.max_steps}", stage="train",
-            done=state.global_step, total=state.max_steps, epoch=round(state.epoch, 3),
+            "progress", f"{self._named()}step {state.global_step} of {state.max_steps}", stage="train",
+            done=before * state.max_steps + state.global_step, total=state.max_steps * (before + 1 + after),
+            epoch=round(state.epoch, 3), seed=self._part.seed if self._part else args.seed,
             loss=self._latest.get("loss"), learning_rate=self._latest.get("learning_rate"),
             val_macro_f1=self._latest.get("eval_macro_f1"), rows_per_second=round(speed * self._rows_per_step, 2),
-            seconds_left=round((state.max_steps - state.global_step) / speed, 1) if speed else None,
+            seconds_left=round(left / speed, 1) if speed else None,
         )  # fmt: skip
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
         """Pass measured values on to whoever mirrors them."""
         self._latest |= given["logs"]
-        values = {name: given["logs"][key] for key, name in _TRACKED.items() if key in given["logs"]}
+        values = {self._key(name): given["logs"][key] for key, name in _TRACKED.items() if key in given["logs"]}
         if values:
             emit(
-                "metrics", f"measured at step {state.global_step}", stage="train", step=state.global_step,
-                time_ms=int(time.time() * 1000), values=values,
+                "metrics", f"{self._named()}measured at step {state.global_step}", stage="train",
+                step=state.global_step, time_ms=int(time.time() * 1000), values=values,
             )  # fmt: skip
+
+    def _named(self) -> str:
+        return f"{self._part}, " if self._part else ""
+
+    def _key(self, name: str) -> str:
+        # The tracking store knows a point by its name and step alone.
+        return f"seed_{self._part.seed}/{name}" if self._part else name
+
+
+def collapsed(log_history: Sequence[dict[str, Any]], step: int, max_steps: int, learning_rate: float) -> TrainingError:
+    """The error of a training whose network gives every text the same answer."""
+    last = next(entry for entry in reversed(log_history) if EVALUATED in entry)
+    loss = read_curve(log_history)[-1].train_loss
+    labels = len(last["eval_predicted"])
+    said = "" if loss is None else f" and a training loss of {loss:.3f}, where guessing among {labels} classes has "
+    return TrainingError(
+        f"training collapsed: at step {step} of {max_steps} the model gives all {sum(last['eval_predicted'])} "
+        f"validation rows the same answer (macro-F1 {last[EVALUATED]:.3f}"
+        + (f"{said}{math.log(labels):.3f})" if said else ")"),
+        kind="collapsed",
+        remedy=f"lower training.learning_rate (it is {learning_rate:g}; 1e-5 to 5e-5 suit pre-trained models, 5e-4 to "
+        "3e-3 those from scratch) and raise training.warmup_ratio",
+    )
 
 
 def _diverged(what: str, args: TrainingArguments, state: TrainerState) -> TrainingError:

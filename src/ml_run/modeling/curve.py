@@ -7,6 +7,10 @@ from ml_run.results import EpochScores
 
 EVALUATED = "eval_macro_f1"
 """Key that marks an entry of the log history as an evaluation."""
+_DEAD_SPREAD = 1e-4  # measured, see docs/training.md: collapsed 3e-5 and less, alive 7e-3 and more
+_FEWEST_ROWS = 10
+_DECIDED_AT = 0.4  # share of all steps; before, the warm-up may still be shaking the network
+_FEWEST_EVALUATIONS = 2
 
 
 def read_curve(log_history: Sequence[dict[str, Any]]) -> tuple[EpochScores, ...]:
@@ -42,6 +46,25 @@ def patience_is_spent(curve: Sequence[EpochScores], patience: int) -> bool:
     if best is None or patience == 0:
         return False
     return sum(row.step > best.step for row in curve) >= patience
+
+
+def is_dead(evaluation: dict[str, Any]) -> bool:
+    """True when the network gave every row of an evaluation the same answer, to the fourth digit of its logits.
+
+    A network that has not learnt yet may predict one class as well, but its logits still differ from row to row; in
+    one whose weights were overrun by too large steps, nothing of the text arrives at the output any more.
+    """
+    predicted = evaluation.get("eval_predicted", [])
+    one_class = sum(predicted) >= _FEWEST_ROWS and max(predicted) == sum(predicted)
+    return bool(one_class and evaluation["eval_spread"] < _DEAD_SPREAD)
+
+
+def has_collapsed(log_history: Sequence[dict[str, Any]], max_steps: int) -> bool:
+    """True when all evaluations so far found the network dead, and enough of the training is over to say so."""
+    evaluations = [entry for entry in log_history if EVALUATED in entry]
+    if len(evaluations) < _FEWEST_EVALUATIONS or evaluations[-1]["step"] < _DECIDED_AT * max_steps:
+        return False
+    return all(is_dead(entry) for entry in evaluations)
 
 
 def _mean_loss(losses: Sequence[tuple[int, float]], start: int) -> float | None:

@@ -26,7 +26,7 @@ from ml_run import statistics
 from ml_run.config import TrainingConfig
 from ml_run.interruption import Interruption
 from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder
-from ml_run.modeling.callbacks import DivergenceGuard, Sealing, Steering, Telling
+from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Part, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
 from ml_run.modeling.loading import BaseModel
 from ml_run.modeling.scoring import softmax
@@ -74,7 +74,8 @@ def training_arguments(config: TrainingConfig, plan: Plan, folder: Path) -> Trai
         output_dir=str(folder),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=max(32, config.batch_size),
+        # Two rows scored take less memory than one trained on, so that halving the one portion halves the other.
+        per_device_eval_batch_size=max(config.batch_size, min(32, 2 * config.batch_size)),
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
@@ -114,8 +115,11 @@ def balanced_weights(label_ids: Sequence[int], labels: int) -> tuple[float, ...]
     return tuple(float(len(label_ids) / (labels * max(count, 1))) for count in counts)
 
 
-def scores(prediction: EvalPrediction) -> dict[str, float]:
-    """Macro-F1 over the classes that occur, accuracy, log loss and the number of classes predicted.
+def scores(prediction: EvalPrediction) -> dict[str, Any]:
+    """Macro-F1 over the classes that occur, accuracy, log loss, and what shows whether the model tells rows apart.
+
+    That is `predicted`, the rows that each class was predicted for, and `spread`, how much the logits differ from row
+    to row: the standard deviation over the rows of each class's logit less the row's mean, averaged over the classes.
 
     Args:
         prediction: logits [rows, labels] and label ids [rows].
@@ -128,6 +132,8 @@ def scores(prediction: EvalPrediction) -> dict[str, float]:
         "accuracy": float(confusion.diagonal().sum() / len(truth)),
         "log_loss": math.nan if log_loss is None else log_loss,
         "predicted_classes": int((confusion.sum(axis=0) > 0).sum()),
+        "predicted": [int(rows) for rows in confusion.sum(axis=0)],
+        "spread": float((logits - logits.mean(axis=1, keepdims=True)).std(axis=0).mean()),
     }
 
 
@@ -176,6 +182,7 @@ def build_trainer(
     folder: Path,
     note: Note,
     interruption: Interruption,
+    part: Part | None = None,
 ) -> OrderedTrainer:
     """Put the Trainer together.
 
@@ -187,6 +194,7 @@ def build_trainer(
         folder: where checkpoints go.
         note: what checkpoints are to carry; its `seconds` are those before this process.
         interruption: once requested, training saves a checkpoint and stops.
+        part: which of several trainings this is, where there are several.
     """
     plan = Plan(len(train), config)
     order = LengthGroupedOrder(train.lengths, plan.rows_per_step, config.seed)
@@ -203,8 +211,9 @@ def build_trainer(
         callbacks=[
             Steering(order, plan.steps_per_epoch, config.early_stopping_patience, interruption),
             DivergenceGuard(),
+            CollapseGuard(),
             Sealing(_noting(note)),
-            Telling(plan.rows_per_step),
+            Telling(plan.rows_per_step, part),
         ],
     )
 
