@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from ml_run.languages import Profile, normalise
 from ml_run.quality.near import NearCopies
@@ -17,6 +18,8 @@ from ml_run.results import Finding
 from ml_run.wording import number_of, percent
 
 _DEFAULTS = Checks()
+_SHOWN = 3
+"""Rows of other labels that one cell of the review queue names."""
 
 
 def hash_rows(splits: Splits, profile: Profile | None) -> Splits:
@@ -137,10 +140,17 @@ def conflict_findings(
 def conflict_reviews(groups: list[list[tuple[str, Row]]]) -> Iterator[Review]:
     """Every row of every conflict, for the review queue."""
     for group in groups:
+        counts: Counter[str] = Counter()
+        first = []  # of each label; a greeting may stand in 100,000 rows, not to be gone through for each of them
+        for _, row in group:
+            counts[row.label] += 1
+            if counts[row.label] <= _SHOWN:
+                first.append(row)
         for split, row in group:
-            others = [other for _, other in group if other.label != row.label]
-            places = ", ".join(f"{other.label} ({other.file}, line {other.line})" for other in others[:3])
-            more = f" and {len(others) - 3} more" if len(others) > 3 else ""  # noqa: PLR2004 -- fits a cell
+            others = islice((other for other in first if other.label != row.label), _SHOWN)
+            places = ", ".join(f"{other.label} ({other.file}, line {other.line})" for other in others)
+            hidden = len(group) - counts[row.label] - _SHOWN
+            more = f" and {hidden} more" if hidden > 0 else ""
             yield Review(split, row, CONFLICT, f"conflict: the same text has the label {places}{more}")
 
 

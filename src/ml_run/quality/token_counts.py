@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -60,13 +61,15 @@ class Counted:
     words: NDArray[np.int64]
     """Words, by blanks."""
 
-    def of_label(self, label: str) -> Counted:
-        """The rows of one class."""
-        import numpy as np
-
-        chosen = np.array([row.label == label for row in self.rows], bool)
-        rows = [row for row in self.rows if row.label == label]
-        return Counted(rows, self.lengths[chosen], self.unknown[chosen], self.words[chosen])
+    def by_label(self) -> dict[str, Counted]:
+        """The rows of each class, classes by name."""
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, row in enumerate(self.rows):
+            places[row.label].append(place)
+        return {
+            label: Counted([self.rows[i] for i in found], self.lengths[found], self.unknown[found], self.words[found])
+            for label, found in sorted(places.items())
+        }
 
 
 def count_tokens(reader: Reader, rows: Sequence[Row], split: str) -> Counted:

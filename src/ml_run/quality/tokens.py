@@ -65,13 +65,12 @@ def check_tokens(splits: Splits, config: Config, checks: Checks) -> TokenResult:
     train = counted["train"]
     ablation = _ablation(splits, train, reader, longest, checks, seed)
     stats = tuple(_stats(name, rows, reader, longest) for name, rows in counted.items())
-    labels = sorted({row.label for row in train.rows})
     counts, edges = histogram(train.lengths, longest)
     check = TokenCheck(
         tokenizer=reader.name,
         max_length=longest,
         splits=stats,
-        classes=tuple(_stats(label, train.of_label(label), reader, longest) for label in labels),
+        classes=tuple(_stats(label, rows, reader, longest) for label, rows in train.by_label().items()),
         histogram=counts,
         edges=edges,
         ablation=ablation.points if ablation else (),
