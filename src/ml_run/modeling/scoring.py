@@ -113,15 +113,21 @@ def load_scorer(folder: Path, device: str = "auto", *, verified: bool = False) -
     """Load the model in `folder`, of whatever kind it is, with no network and no code of its own.
 
     Args:
-        folder: as the train stage writes it, or anything `save_pretrained` wrote as safetensors. Where it holds a
-            manifest, every file is first compared with it.
+        folder: as the train stage writes it, or anything `save_pretrained` wrote as safetensors; `linear.json` in it
+            says that it is a linear model. Where it holds a manifest, every file is first compared with it.
         device: of a transformer: `auto` takes the accelerator if there is one; else a name torch knows, e.g. `cpu`.
         verified: its files were compared with the manifest a moment ago: do not read them twice.
 
     Raises:
         StoreError: a file differs from the manifest, or the folder holds no model.
     """
-    return load_transformer(folder, device, verified=verified)
+    from ml_run.modeling import linear
+
+    if not linear.is_linear(folder):
+        return load_transformer(folder, device, verified=verified)
+    if not verified:
+        _refuse_changed(folder)
+    return linear.load(folder)
 
 
 def load_transformer(folder: Path, device: str = "auto", *, verified: bool = False) -> TransformerScorer:
