@@ -54,17 +54,20 @@ def is_dead(evaluation: dict[str, Any]) -> bool:
     A network that has not learnt yet may predict one class as well, but its logits still differ from row to row; in
     one whose weights were overrun by too large steps, nothing of the text arrives at the output any more.
     """
-    predicted = evaluation.get("eval_predicted", [])
-    one_class = sum(predicted) >= _FEWEST_ROWS and max(predicted) == sum(predicted)
-    return bool(one_class and evaluation["eval_spread"] < _DEAD_SPREAD)
+    return _says_one_class(evaluation) and bool(evaluation["eval_spread"] < _DEAD_SPREAD)
 
 
 def has_collapsed(log_history: Sequence[dict[str, Any]], max_steps: int) -> bool:
-    """True when all evaluations so far found the network dead, and enough of the training is over to say so."""
+    """True when the network is dead and never was of use, and enough of the training is over to say so."""
     evaluations = [entry for entry in log_history if EVALUATED in entry]
     if len(evaluations) < _FEWEST_EVALUATIONS or evaluations[-1]["step"] < _DECIDED_AT * max_steps:
         return False
-    return all(is_dead(entry) for entry in evaluations)
+    return is_dead(evaluations[-1]) and all(_says_one_class(entry) for entry in evaluations)
+
+
+def _says_one_class(evaluation: dict[str, Any]) -> bool:
+    predicted = evaluation.get("eval_predicted", [])
+    return bool(sum(predicted) >= _FEWEST_ROWS and max(predicted) == sum(predicted))
 
 
 def _mean_loss(losses: Sequence[tuple[int, float]], start: int) -> float | None:

@@ -132,7 +132,7 @@ def scores(prediction: EvalPrediction) -> dict[str, Any]:
         "accuracy": float(confusion.diagonal().sum() / len(truth)),
         "log_loss": math.nan if log_loss is None else log_loss,
         "predicted_classes": int((confusion.sum(axis=0) > 0).sum()),
-        "predicted": [int(rows) for rows in confusion.sum(axis=0)],
+        "predicted": [int(rows) for rows in confusion.sum(axis=0)[: logits.shape[1]]],
         "spread": float((logits - logits.mean(axis=1, keepdims=True)).std(axis=0).mean()),
     }
 
