@@ -19,8 +19,6 @@ from ml_run.quickstart.sentences import LABELS, southern, words
 SO = load_profile("so")
 FILES = {"SYNTHETIC_train.jsonl", "SYNTHETIC_val.jsonl", "SYNTHETIC_test.jsonl", "ml_config.yaml"}
 INVISIBLE = set("\u200b\ufeff\u00ad\u200e")
-ESTIMATED = {"imbalance", "label_error"}
-"""Rules that count otherwise: the rows of the smallest class, and the length of a list to look through."""
 
 
 @pytest.fixture(scope="module")
@@ -163,17 +161,16 @@ def test_a_simple_model_learns_it_but_not_perfectly(rows):
 
 def test_planted_defects_are_found_by_the_data_stage(sample, tmp_path):
     """The data stage finds every planted defect as often as planted, none that is not, and the data is not refused."""
-    config = sample / "ml_config.yaml"
-    done = ml_run("run", "data only", "--config", config, "--until", "data", "--json", cwd=tmp_path)
-    assert done.code == 0, done.err
-    (report,) = tmp_path.glob("experiments/exp_*/data/report.json")
-    data = json.loads(report.read_text("utf-8"))
+    done = ml_run("check-data", "--config", sample / "ml_config.yaml", "--json", "--quiet", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    data = json.loads((tmp_path / "experiments/check_data/data/report.json").read_text("utf-8"))
     found = {finding["rule"]: finding["count"] for finding in data["findings"]}
-    assert set(found) - set(PLANTED) == {"truncation"}  # the config's max_length fits 95 % of the texts, on purpose
-    assert set(PLANTED) - set(found) == set()
-    assert {rule: found[rule] for rule in PLANTED if rule not in ESTIMATED} == {
-        rule: count for rule, count in PLANTED.items() if rule not in ESTIMATED
-    }
+    assert len(found) == len(data["findings"])
+    assert set(found) == {*PLANTED, "truncation"}  # the config's max_length fits 95 % of the texts, on purpose
+    assert found.pop("imbalance") == data["splits"]["train"]["classes"]["Southern"]  # it counts the smallest class
+    assert found.pop("label_error") == 50  # the length of the list to look through
+    assert found.pop("truncation") < 0.05 * data["splits"]["train"]["rows"]
+    assert found == {rule: PLANTED[rule] for rule in found}
     assert data["readiness"] == "ready with warnings"
     assert data["synthetic"] is True
     assert {"baseline", "leakage", "dialect-labels", "class-weights"} <= {one["topic"] for one in data["advice"]}
