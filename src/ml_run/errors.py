@@ -75,13 +75,15 @@ class TrainingError(MlRunError):
 
     Args:
         kind: `non_finite`, `out_of_memory`, `disk_full`, `collapsed` or `incomplete`: machine-readable cause.
+        curable: the same training with a lower learning rate, or in smaller portions, may well succeed.
     """
 
     exit_code = ExitCode.TRAINING_FAILED
 
-    def __init__(self, found: str, *, kind: str, where: str = "", remedy: str = "") -> None:
+    def __init__(self, found: str, *, kind: str, where: str = "", remedy: str = "", curable: bool = False) -> None:
         super().__init__(found, where=where, remedy=remedy)
         self.kind = kind
+        self.curable = curable
 
 
 class StoreError(MlRunError):

@@ -291,6 +291,32 @@ class EpochScores(Record):
     val_accuracy: Number
 
 
+class Attempt(Record):
+    """One try at training a model; the last one made it."""
+
+    learning_rate: float
+    warmup_ratio: float
+    micro_batch: int
+    """Rows in memory at once."""
+    accumulation: int
+    """Portions of `micro_batch` rows that make one step."""
+    failure: str = ""
+    """Why it was given up, in one sentence; empty for the one that made the model."""
+    seconds: float = 0.0
+    """Wall time until it was given up."""
+
+
+class SeedRun(Record):
+    """One of several trainings that differ in their seed alone."""
+
+    seed: int
+    best_epoch: float | None
+    best_val_macro_f1: Number
+    seconds: float
+    digest: str
+    """`files.folder_digest` of its model folder."""
+
+
 class LinearTrial(Record):
     """One setting of the linear model that was tried, and what it reached on the validation split."""
 
@@ -348,11 +374,21 @@ class TrainedModel(Record):
     seed: int
     device: str
     seconds: float
-    """Wall time of training, summed over resumes."""
+    """Wall time of training, summed over resumes, attempts and seeds."""
     peak_memory_mb: Number
     synthetic: bool = False
+    attempts: tuple[Attempt, ...] = ()
+    """What was tried, in order; the last one made the model, and its learning rate is the one that counts."""
+    never_predicted: tuple[str, ...] = ()
+    """Labels that occur in the validation split and that the model gave to none of its rows."""
+    seeds: tuple[SeedRun, ...] = ()
+    """With `training.seeds`: all trainings, in their order. This model is the median of them by `best_val_macro_f1`."""
     linear: LinearTuning | None = None
     """For a linear model: how it was tuned."""
+    vocabulary: int | None = None
+    """Pieces that a transformer knows; None for a linear model."""
+    whole_vocabulary: int | None = None
+    """Pieces of the base model before its vocabulary was trimmed to the corpus; None where it was not."""
 
 
 # --- evaluate -------------------------------------------------------------------------------------------------------
