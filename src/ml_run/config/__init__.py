@@ -1,6 +1,7 @@
 """`ml_config.yaml`: its sections as frozen types (here), reading it with every fault at once (`config.file`)."""
 
 from ml_run.config.sections import (
+    ComputeConfig,
     Config,
     DataConfig,
     DeploymentConfig,
@@ -13,6 +14,7 @@ from ml_run.config.sections import (
 )
 
 __all__ = [
+    "ComputeConfig",
     "Config",
     "DataConfig",
     "DeploymentConfig",

@@ -91,6 +91,9 @@ class ModelConfig(Section):
     trim_vocabulary: Literal["auto", "off", "corpus"] = "auto"
     """Take out of a pre-trained model, before training, the pieces that the corpus never uses. auto: where that saves
     much and new texts will not miss them; corpus: in any case."""
+    attention_dropout: Literal["auto", "keep"] = "auto"
+    """Dropout inside attention while training. auto: none on a CPU, where it takes half of a step, elsewhere the
+    model's own; keep: the model's own."""
 
 
 class TrainingConfig(Section):
@@ -122,6 +125,9 @@ class TrainingConfig(Section):
     """What to do when training diverges or collapses. retry: once more, with a lower learning rate."""
     auto_batch: bool = True
     """When memory runs out, go on with smaller portions of a step, which stays the same step."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """Arithmetic of training. auto: bf16 where this machine was measured to be faster with it. Weights, optimizer and
+    scoring are float32 in any case."""
 
 
 class GateConfig(Section):
@@ -183,6 +189,13 @@ class ReportsConfig(Section):
     """Folder of the reports and of `_registry.md`, relative to the project folder."""
 
 
+class ComputeConfig(Section):
+    """How the machine is used."""
+
+    allocator: Literal["auto", "off"] = "auto"
+    """auto: memory that a training step frees is kept for the next one (on Linux with glibc); off: as the system does."""
+
+
 class Config(Section):
     """The whole of `ml_config.yaml`."""
 
@@ -194,3 +207,4 @@ class Config(Section):
     tracking: TrackingConfig = TrackingConfig()
     registry: RegistryConfig = RegistryConfig()
     reports: ReportsConfig = ReportsConfig()
+    compute: ComputeConfig = ComputeConfig()
