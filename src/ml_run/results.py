@@ -350,6 +350,21 @@ class LinearTuning(Record):
     val_ece: Number
 
 
+class Compute(Record):
+    """How the machine was used to train; a training that goes on goes on with it."""
+
+    precision: Literal["float32", "bf16"]
+    """Arithmetic of the training steps."""
+    why: str
+    """Where the precision comes from: the config, or what was measured."""
+    attention_dropout: bool
+    """False: dropout inside attention was set to 0 while training."""
+    allocator: Literal["kept", "system"]
+    """kept: freed memory stayed with the process."""
+    threads: int
+    """Threads that one operation is divided among."""
+
+
 class TrainedModel(Record):
     """The candidate. Its folder is `model/` of the experiment; a transformer loads with plain transformers."""
 
@@ -377,6 +392,8 @@ class TrainedModel(Record):
     """Wall time of training, summed over resumes, attempts and seeds."""
     peak_memory_mb: Number
     synthetic: bool = False
+    compute: Compute | None = None
+    """None for a linear model."""
     attempts: tuple[Attempt, ...] = ()
     """What was tried, in order; the last one made the model, and its learning rate is the one that counts."""
     never_predicted: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from typing import Any
 from ml_run import files
 from ml_run.events import emit
 from ml_run.modeling.curve import best_epoch, read_curve
-from ml_run.results import EpochScores, Number, Record, TrainedModel
+from ml_run.results import Compute, EpochScores, Number, Record, TrainedModel
 
 _NOTE = "ml_run.json"
 _STATE = "trainer_state.json"
@@ -33,6 +33,7 @@ class Note(Record):
     device: str
     class_weights: tuple[float, ...] | None
     peak_memory_mb: Number
+    compute: Compute | None = None
 
 
 @dataclass(frozen=True)
