@@ -123,13 +123,19 @@ class TestModel:
         text = config_text().replace("scratch:tiny", name)
         assert faults(text) == [f"ml_config.yaml:4 | model.name {found} | {remedy.format(here=here)}"]
 
-    def test_linear_is_a_baseline(self, here):
-        """The linear model is named by the contract, and refused with what it is in this version."""
-        (found,) = faults(config_text().replace("scratch:tiny", "linear"))
-        assert (
-            "model.name is linear: the linear model cannot be a candidate in this version | it is trained as a baseline"
-            in found
-        )
+    def test_linear(self, here):
+        """The linear model needs no folder and no hub, and has no revision."""
+        loaded = load(config_text().replace("scratch:tiny", "linear\n  revision: main"))
+        assert loaded.config.model.name == "linear"
+        assert loaded.warnings == ("ml_config.yaml:5: model.revision changes nothing: model.name is not on the hub",)
+
+    def test_folder_called_linear(self, here):
+        """A folder called linear is named as ./linear, also in the config that a resumed run reads."""
+        make_model(here / "linear")
+        assert load(config_text().replace("scratch:tiny", "linear")).config.model.name == "linear"
+        loaded = load(config_text().replace("scratch:tiny", "./linear"))
+        assert loaded.config.model.name == str(here / "linear")
+        assert "name: ./linear" in loaded.resolved_yaml
 
     def test_only_safetensors(self, here):
         """A folder with pickled weights is refused, with the way to convert them and the danger in it."""

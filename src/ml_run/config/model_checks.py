@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_run.config.checks import Subject, nearest_file
-from ml_run.config.names import SCRATCH_MODELS, SCRATCH_PREFIX
+from ml_run.config.names import LINEAR, SCRATCH_MODELS, SCRATCH_PREFIX
 
 _HUB_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
 _LONGEST_CONFIG = 10_000_000
@@ -28,13 +28,8 @@ def check_model(subject: Subject) -> None:
     if not name:
         return
     folder = subject.path(name)
-    if name == "linear":
-        found = "model.name is linear: the linear model cannot be a candidate in this version"
-        remedy = (
-            "it is trained as a baseline in every run, and the report compares it with the candidate; "
-            f"it cannot be deployed yet. Name a hub id, a local folder, {' or '.join(SCRATCH_MODELS)}"
-        )
-        subject.fault("model.name", found, remedy)
+    if name == LINEAR:
+        _warn_of_revision(subject)
     elif name.startswith(SCRATCH_PREFIX):
         _check_scratch(subject, name)
     elif folder.is_dir():

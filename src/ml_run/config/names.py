@@ -19,6 +19,8 @@ SCRATCH_PREFIX = "scratch:"
 SCRATCH_TINY = "scratch:tiny"
 SCRATCH_SMALL = "scratch:small"
 SCRATCH_MODELS = (SCRATCH_TINY, SCRATCH_SMALL)
+LINEAR = "linear"
+"""The linear model; a folder of that name is meant by ./linear."""
 _PROFILES = Path(__file__).parents[1] / "languages"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ml_run.config.checks import PATH_KEYS, UNLABELLED_KEY, Subject
-from ml_run.config.names import is_hub_address
+from ml_run.config.names import LINEAR, is_hub_address
 from ml_run.config.sections import Config
 from ml_run.config.values import as_written, has_placeholder
 from ml_run.redaction import mask_uris
@@ -47,7 +47,7 @@ def _by_section(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _is_path(key: str, value: str, subject: Subject) -> bool:
     if key == "model.name":
-        return subject.path(value).is_dir()
+        return value != LINEAR and subject.path(value).is_dir()
     return key in (*PATH_KEYS, UNLABELLED_KEY) and not is_hub_address(value)
 
 
@@ -70,7 +70,10 @@ def _kept(key: str, value: Any, subject: Subject) -> Any:
         return value
     if key == "tracking.uri" and (store := _RELATIVE_SQLITE.fullmatch(value)):
         return store[1] + _relative(subject.path(store[2]))
-    return _relative(subject.path(value)) if _is_path(key, value, subject) else mask_uris(value)
+    if not _is_path(key, value, subject):
+        return mask_uris(value)
+    kept = _relative(subject.path(value))
+    return f"./{kept}" if kept == LINEAR else kept
 
 
 def _rebased(key: str, written: str, value: Any, subject: Subject) -> str:

@@ -81,7 +81,7 @@ class ModelConfig(Section):
     """Which model to fine-tune."""
 
     name: Text
-    """Hub id, local folder, scratch:tiny or scratch:small."""
+    """Hub id, local folder, scratch:tiny, scratch:small, or linear: character n-grams, trained in seconds."""
     num_labels: Annotated[int, Field(ge=2, le=1000)] | None = None
     """Number of classes; checked against the data; left out: taken from the data."""
     max_length: Annotated[int, Field(ge=8, le=8192)] = 512

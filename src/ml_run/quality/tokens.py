@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_run.config.names import LINEAR
 from ml_run.errors import UsageError
 from ml_run.quality.max_length import advise_length, histogram
 from ml_run.quality.rows import sighting
@@ -45,14 +46,14 @@ def check_tokens(splits: Splits, config: Config, checks: Checks) -> TokenResult:
     """Count tokens with the tokenizer that training will use.
 
     At most 20,000 rows or 10 million characters of a split are looked at, drawn with `training.seed`; findings say so.
-    Never fails for want of a tokenizer: that is the finding `tokens_not_checked`.
+    Never fails for want of a tokenizer: that is the finding `tokens_not_checked`. A linear model has no tokens.
 
     Args:
         splits: rows by split.
         config: its `model` section names the tokenizer and `max_length`.
         checks: nothing is loaded when all rules on tokens are off.
     """
-    if not checks.wants(*_RULES) or not splits.get("train"):
+    if config.model.name == LINEAR or not checks.wants(*_RULES) or not splits.get("train"):
         return TokenResult([], None)
     seed, longest = config.training.seed, config.model.max_length
     some = {name: sample_rows(rows, _MOST_ROWS, _MOST_CHARACTERS, seed) for name, rows in splits.items()}
