@@ -39,7 +39,9 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
         require_ready(data, report="ml-run NAME --until data writes the full report")
         emit("note", f"loading {config.model.name}")
         with quiet_libraries():
-            load_base(config.model, data.labels, read_split(experiment.split("train")).texts, config.training.seed)
+            texts = read_split(experiment.split("train")).texts
+            unlabelled = Path(path) if (path := config.data.unlabelled_path) else None
+            load_base(config.model, data.labels, texts, config.training.seed, unlabelled)
     return {
         "data": data.readiness,
         "findings": [f"{f.severity}: {f.message}" for f in data.findings if f.severity != "info"],

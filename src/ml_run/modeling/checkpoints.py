@@ -34,6 +34,8 @@ class Note(Record):
     class_weights: tuple[float, ...] | None
     peak_memory_mb: Number
     compute: Compute | None = None
+    whole_vocabulary: int | None = None
+    """Pieces of the base model before its vocabulary was trimmed; None where it was not."""
 
 
 @dataclass(frozen=True)

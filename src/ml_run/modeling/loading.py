@@ -3,16 +3,16 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_run import files
+from ml_run import events, files
 from ml_run.config import ModelConfig
 from ml_run.config.model_checks import longest_input
 from ml_run.config.names import SCRATCH_MODELS, SCRATCH_PREFIX, SCRATCH_TINY
 from ml_run.errors import UsageError
-from ml_run.modeling import scratch
+from ml_run.modeling import scratch, trimming
 from ml_run.wording import percent
 
 if TYPE_CHECKING:
@@ -38,20 +38,26 @@ class BaseModel:
     """Truncates at `model.max_length`."""
     revision: str | None
     """Commit of a hub model, or SHA-256 of a local folder's weights; None for a model from scratch."""
+    whole_vocabulary: int | None = None
+    """Rows of its embedding table before its vocabulary was trimmed; None where it was not."""
 
 
-def load_base(config: ModelConfig, labels: Sequence[str], texts: Sequence[str], seed: int) -> BaseModel:
-    """Load or build the classifier that `config` names, with one output a label.
+def load_base(
+    config: ModelConfig, labels: Sequence[str], texts: Sequence[str], seed: int, unlabelled: Path | None = None
+) -> BaseModel:
+    """Load or build the classifier that `config` names, with one output a label and its vocabulary trimmed.
 
     Args:
         config: the config's `model` section.
         labels: label names in the order of their ids.
-        texts: the training split; a model from scratch learns its tokenizer from it.
+        texts: the training split; a model from scratch learns its tokenizer from it, a vocabulary is trimmed to it.
         seed: of the weights that are not pre-trained.
+        unlabelled: `data.unlabelled_path`: texts whose pieces are kept, too.
 
     Raises:
-        UsageError: the model is not reachable, has no safe weights or tokenizer, brings its own code, or reads fewer
-            tokens than `model.max_length`.
+        UsageError: the model is not reachable, has no safe weights or tokenizer, brings its own code, reads fewer
+            tokens than `model.max_length`, or cannot be trimmed where it must be.
+        NotReadyError: `unlabelled` cannot be read.
     """
     from transformers import set_seed
 
@@ -66,7 +72,7 @@ def load_base(config: ModelConfig, labels: Sequence[str], texts: Sequence[str], 
         raise _unreachable(config, error) from error
     _check_tokenizer(base, config, texts)
     _check_max_length(base, config)
-    return base
+    return base if config.trim_vocabulary == "off" else _trimmed(base, config, texts, unlabelled)
 
 
 def load_tokenizer(config: ModelConfig) -> "PreTrainedTokenizerBase":
@@ -147,6 +153,28 @@ def _from_pretrained(config: ModelConfig, labels: Sequence[str]) -> BaseModel:
     )
     revision = _weights_digest(Path(config.name)) if local else getattr(model.config, "_commit_hash", None)
     return BaseModel(model, tokenizer, revision)
+
+
+def _trimmed(base: BaseModel, config: ModelConfig, texts: Sequence[str], unlabelled: Path | None) -> BaseModel:
+    must = config.trim_vocabulary == "corpus"
+    parameters = base.model.num_parameters()
+    try:
+        done = trimming.trim_vocabulary(base.model, base.tokenizer, texts, unlabelled, always=must)
+    except trimming.NotTrimmedError as reason:
+        if must:
+            raise UsageError(
+                f"the vocabulary of {config.name!r} cannot be trimmed: {reason}",
+                where="model.trim_vocabulary",
+                remedy="set it to auto, which leaves such a model as it is",
+            ) from reason
+        events.logger.info(f"the vocabulary stays whole: {reason}")
+        return base
+    events.logger.info(
+        f"vocabulary trimmed to the corpus: {done.before:,} → {done.after:,} pieces, {parameters / 1e6:.1f} M → "
+        f"{base.model.num_parameters() / 1e6:.1f} M parameters; about {percent(done.unseen)} of the tokens of new "
+        "texts will be spelled in smaller pieces"
+    )
+    return replace(base, tokenizer=done.tokenizer, whole_vocabulary=done.before)
 
 
 def refuse_own_code(folder: Path) -> None:

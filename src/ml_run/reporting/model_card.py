@@ -43,6 +43,9 @@ class ModelFacts:
     seed: int
     best_epoch: float
     best_val_macro_f1: float | None
+    vocabulary: int | None = None
+    whole_vocabulary: int | None = None
+    """Pieces of the base model before its vocabulary was trimmed to the corpus; None where it was not."""
 
 
 def render_model_card(config: Config, data: PreparedData, model: ModelFacts) -> str:
@@ -122,6 +125,9 @@ def _details(config: Config, data: PreparedData, model: ModelFacts) -> Section:
         ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
         ["Data fingerprint", Code(data.fingerprint)],
     ]
+    if model.vocabulary is not None:
+        trimmed = f", trimmed to the corpus from {model.whole_vocabulary:,}" if model.whole_vocabulary else ""
+        rows.append(["Vocabulary", f"{model.vocabulary:,} pieces{trimmed}"])
     return Section("details", "Model details", (table("The model", ["", ""], rows),))
 
 

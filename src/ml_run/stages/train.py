@@ -2,6 +2,7 @@
 
 import gc
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_run import events, files
@@ -12,10 +13,13 @@ from ml_run.interruption import Interruption
 from ml_run.modeling import checkpoints, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import best_epoch, patience_is_spent
+from ml_run.modeling.unlabelled import digest_of
 from ml_run.results import EpochScores, PreparedData, TrainedModel
 from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from ml_run.modeling.loading import BaseModel
 
 _REFERENCE_ROWS = 32
@@ -35,14 +39,22 @@ class _Task:
 
 def train_inputs(config: Config, data: PreparedData) -> str:
     """SHA-256 over all that the trained model depends on."""
+    unlabelled = _unlabelled(config)
     return files.hash_value(
         {
             "data": data.fingerprint,
             "labels": data.labels,
             "model": config.model.model_dump(mode="json"),
             "training": config.training.model_dump(mode="json"),
+            "unlabelled": unlabelled and digest_of(unlabelled),
         }
     )
+
+
+def _unlabelled(config: Config) -> Path | None:
+    """The file of further texts, where the training depends on it."""
+    path = None if config.model.trim_vocabulary == "off" else config.data.unlabelled_path
+    return Path(path) if path else None
 
 
 def train_model(config: Config, experiment: Experiment, data: PreparedData, interruption: Interruption) -> TrainedModel:
@@ -95,7 +107,8 @@ def _fit(task: _Task, last: Checkpoint | None, interruption: Interruption) -> Ch
     from ml_run.modeling.loading import load_base
 
     training, folder = task.config.training, task.experiment.checkpoints
-    base = load_base(task.config.model, task.data.labels, task.train.texts, training.seed)
+    unlabelled = _unlabelled(task.config)
+    base = load_base(task.config.model, task.data.labels, task.train.texts, training.seed, unlabelled)
     parameters = base.model.num_parameters()
     failures.check_disk_space(folder, parameters)
     note = _first_note(task, base) if last is None else last.note
@@ -121,6 +134,7 @@ def _first_note(task: _Task, base: "BaseModel") -> Note:
         device=str(scoring.choose_device()),
         class_weights=trainer.balanced_weights(task.train.label_ids, len(task.data.labels)) if balanced else None,
         peak_memory_mb=None,
+        whole_vocabulary=base.whole_vocabulary,
     )
 
 
@@ -162,7 +176,7 @@ def _keep_best(task: _Task, last: Checkpoint) -> TrainedModel:
     assert last.best is not None
     _refuse_collapse(task, last, best.step)
     scorer = scoring.load_transformer(last.best, verified=True)  # by newest_verified, with `last`
-    _write_model(task, scorer, _card(task, last, best, scorer.model.num_parameters()))
+    _write_model(task, scorer, _card(task, last, best, scorer.model))
     _write_reference(task, scorer)
     return TrainedModel(
         base=task.config.model.name,
@@ -183,6 +197,8 @@ def _keep_best(task: _Task, last: Checkpoint) -> TrainedModel:
         seconds=last.note.seconds,
         peak_memory_mb=last.note.peak_memory_mb,
         synthetic=task.data.synthetic,
+        vocabulary=scorer.model.config.vocab_size,
+        whole_vocabulary=last.note.whole_vocabulary,
     )
 
 
@@ -202,7 +218,7 @@ def _refuse_collapse(task: _Task, last: Checkpoint, best_step: int) -> None:
     )
 
 
-def _card(task: _Task, last: Checkpoint, best: EpochScores, parameters: int) -> str:
+def _card(task: _Task, last: Checkpoint, best: EpochScores, model: "PreTrainedModel") -> str:
     from ml_run.reporting import ModelFacts, render_model_card
 
     facts = ModelFacts(
@@ -210,10 +226,12 @@ def _card(task: _Task, last: Checkpoint, best: EpochScores, parameters: int) -> 
         base_revision=last.note.base_revision,
         labels=task.data.labels,
         max_length=task.config.model.max_length,
-        parameters=parameters,
+        parameters=model.num_parameters(),
         seed=task.config.training.seed,
         best_epoch=best.epoch,
         best_val_macro_f1=best.val_macro_f1,
+        vocabulary=model.config.vocab_size,
+        whole_vocabulary=last.note.whole_vocabulary,
     )
     return render_model_card(task.config, task.data, facts)
 
