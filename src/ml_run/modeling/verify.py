@@ -17,12 +17,22 @@ from ml_run.experiment import write_record
 from ml_run.results import Verification
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from ml_run.modeling.scoring import Scorer
 
+REFERENCE_ROWS = 32
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+
+
+def write_reference(path: Path, scorer: Scorer, texts: Sequence[str]) -> None:
+    """Write down what the trained model says of 32 of `texts`, evenly chosen, for `verify` to compare with."""
+    count = min(REFERENCE_ROWS, len(texts))
+    chosen = [texts[number * len(texts) // count] for number in range(count)]
+    files.write_json(path, {"labels": scorer.labels, "texts": chosen, "logits": scorer.logits(chosen).tolist()})
 
 
 def verify(folder: Path, reference: Path) -> Verification:

@@ -16,11 +16,11 @@ from ml_run.config.names import SCRATCH_PREFIX
 from ml_run.reporting import markdown
 from ml_run.reporting.document import Code, Content, Loose, Section, Strong, User, bullets, paragraph, rich, table
 from ml_run.results import SPLITS
-from ml_run.wording import score, sentence
+from ml_run.wording import number_of, score, sentence
 
 if TYPE_CHECKING:
     from ml_run.config import Config
-    from ml_run.results import PreparedData
+    from ml_run.results import LinearTuning, PreparedData
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _COMMIT_LENGTH = 40
@@ -38,11 +38,13 @@ class ModelFacts:
     base: str
     base_revision: str | None
     labels: tuple[str, ...]
-    max_length: int
+    max_length: int | None
     parameters: int
     seed: int
-    best_epoch: float
+    best_epoch: float | None
     best_val_macro_f1: float | None
+    linear: LinearTuning | None = None
+    """For a linear model: how it was tuned."""
     vocabulary: int | None = None
     whole_vocabulary: int | None = None
     """Pieces of the base model before its vocabulary was trimmed to the corpus; None where it was not."""
@@ -84,7 +86,7 @@ def _front_matter(data: PreparedData, model: ModelFacts) -> str:
     if _is_hub_id(model):
         fields["base_model"] = model.base
     fields |= {
-        "library_name": "transformers",
+        "library_name": "ml-run" if model.linear else "transformers",
         "pipeline_tag": "text-classification",
         "tags": ["text-classification", "ml-run", *(["synthetic"] if data.synthetic else [])],
         "metrics": ["f1", "accuracy"],
@@ -95,7 +97,7 @@ def _front_matter(data: PreparedData, model: ModelFacts) -> str:
 def _is_hub_id(model: ModelFacts) -> bool:
     # A local folder is named by the hash of its weights, a hub model by a git commit or nothing.
     by_commit = model.base_revision is None or len(model.base_revision) == _COMMIT_LENGTH
-    return by_commit and _HUB_ID.fullmatch(model.base) is not None
+    return model.linear is None and by_commit and _HUB_ID.fullmatch(model.base) is not None
 
 
 def _title(data: PreparedData) -> str:
@@ -106,6 +108,8 @@ def _title(data: PreparedData) -> str:
 
 
 def _base(model: ModelFacts) -> Loose:
+    if model.linear:
+        return "none: a linear model on character n-grams"
     if model.base.startswith(SCRATCH_PREFIX):
         return "none: trained from scratch"
     # Of a local folder only the name: its place is nobody's business.
@@ -120,15 +124,34 @@ def _details(config: Config, data: PreparedData, model: ModelFacts) -> Section:
         ["Labels", rich(*labels)],
         ["Base model", _base(model)],
         ["Parameters", f"{model.parameters:,}"],
-        ["Tokens read of a text", f"at most {model.max_length:,}; the rest is not read"],
-        ["Trained with", f"ml-run, seed {model.seed}, class weights {config.training.class_weights}"],
-        ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
+        *(_linear_rows(model, model.linear) if model.linear else _transformer_rows(config, model)),
         ["Data fingerprint", Code(data.fingerprint)],
     ]
     if model.vocabulary is not None:
         trimmed = f", trimmed to the corpus from {model.whole_vocabulary:,}" if model.whole_vocabulary else ""
         rows.append(["Vocabulary", f"{model.vocabulary:,} pieces{trimmed}"])
     return Section("details", "Model details", (table("The model", ["", ""], rows),))
+
+
+def _transformer_rows(config: Config, model: ModelFacts) -> list[list[Loose]]:
+    return [
+        ["Tokens read of a text", f"at most {model.max_length:,}; the rest is not read"],
+        ["Trained with", f"ml-run, seed {model.seed}, class weights {config.training.class_weights}"],
+        ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
+    ]
+
+
+def _linear_rows(model: ModelFacts, tuning: LinearTuning) -> list[list[Loose]]:
+    chosen = tuning.chosen
+    words = "all" if chosen.words is None else f"the first {chosen.words}; the rest is not read"
+    weights = "balanced" if chosen.balanced else "none"
+    tried = f"one of {number_of(len(tuning.trials), 'setting')}, validation macro-F1 {score(chosen.val_macro_f1)}"
+    return [
+        ["Words read of a text", words],
+        ["Trained with", f"ml-run, seed {model.seed}, class weights {weights}, C {chosen.c:g}: {tried}"],
+        ["Trained on", number_of(tuning.training_rows, "row")],
+        ["Loads with", rich(Code("ml_run.modeling.scoring.load_scorer(folder)"), ", nothing is unpickled")],
+    ]
 
 
 def _use(data: PreparedData) -> Section:
@@ -172,7 +195,8 @@ def _metrics(model: ModelFacts) -> Section:
         "calibration."
     )
     val = score(model.best_val_macro_f1)
-    chosen = f"Macro-F1 on the validation split, which chose the epoch and is therefore no test: {val}."
+    what = "settings" if model.linear else "epoch"
+    chosen = f"Macro-F1 on the validation split, which chose the {what} and is therefore no test: {val}."
     return Section("metrics", "Metrics", (paragraph(said), paragraph(chosen), paragraph(_WHERE_SCORES_ARE)))
 
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from ml_run import events, files
 from ml_run.config import Config
+from ml_run.config.names import LINEAR
 from ml_run.errors import TrainingError
 from ml_run.experiment import Experiment
 from ml_run.interruption import Interruption
-from ml_run.modeling import checkpoints, scoring
+from ml_run.modeling import checkpoints, linear_training, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import best_epoch, patience_is_spent
+from ml_run.modeling.verify import write_reference
 from ml_run.modeling.unlabelled import digest_of
 from ml_run.results import EpochScores, PreparedData, TrainedModel
 from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from ml_run.modeling.loading import BaseModel
-
-_REFERENCE_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ def train_model(config: Config, experiment: Experiment, data: PreparedData, inte
         return trained
     files.sweep(experiment.folder)
     train, val = (read_split(experiment.split(name)) for name in ("train", "val"))
+    if config.model.name == LINEAR:
+        trained = linear_training.train_linear(config, experiment, data, train, val, interruption)
+        checkpoints.mark_finished(experiment.checkpoints, inputs, trained)
+        return trained
     task = _Task(config, experiment, data, inputs, train, val)
     with scoring.quiet_libraries():
         last = checkpoints.newest_verified(experiment.checkpoints, inputs)
@@ -177,7 +181,7 @@ def _keep_best(task: _Task, last: Checkpoint) -> TrainedModel:
     _refuse_collapse(task, last, best.step)
     scorer = scoring.load_transformer(last.best, verified=True)  # by newest_verified, with `last`
     _write_model(task, scorer, _card(task, last, best, scorer.model))
-    _write_reference(task, scorer)
+    write_reference(task.experiment.reference, scorer, task.val.texts)
     return TrainedModel(
         base=task.config.model.name,
         base_revision=last.note.base_revision,
@@ -242,10 +246,3 @@ def _write_model(task: _Task, scorer: scoring.TransformerScorer, card: str) -> N
         scorer.tokenizer.save_pretrained(folder)
         (folder / "README.md").write_text(card, "utf-8")
         (folder / TRAIN_ROWS).write_text("".join(f"{row}\n" for row in sorted(set(task.train.hashes))), "ascii")
-
-
-def _write_reference(task: _Task, scorer: scoring.Scorer) -> None:
-    count = min(_REFERENCE_ROWS, len(task.val))
-    texts = [task.val.texts[number * len(task.val) // count] for number in range(count)]
-    reference = {"labels": task.data.labels, "texts": texts, "logits": scorer.logits(texts).tolist()}
-    files.write_json(task.experiment.reference, reference)
