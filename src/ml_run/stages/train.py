@@ -14,8 +14,8 @@ from ml_run.interruption import Interruption
 from ml_run.modeling import checkpoints, linear_training, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import best_epoch, patience_is_spent
-from ml_run.modeling.verify import write_reference
 from ml_run.modeling.unlabelled import digest_of
+from ml_run.modeling.verify import write_reference
 from ml_run.results import EpochScores, PreparedData, TrainedModel
 from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
 
