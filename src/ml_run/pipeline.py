@@ -212,11 +212,11 @@ def _evaluation_summary(evaluation: Evaluation) -> str:
     def of(name: str, value: float | None) -> str:
         return f"{name} undefined" if value is None else f"{name} {value:.3f}"
 
-    linear = next(b for b in evaluation.baselines if b.name == "linear")
+    linear = [b.macro_f1.value for b in evaluation.baselines if b.name == "linear"]
     return (
         f"{of('accuracy', evaluation.candidate.accuracy.value)}, "
-        f"{of('macro-F1', evaluation.candidate.macro_f1.value)} on {evaluation.n:,} test rows "
-        f"({of('linear baseline', linear.macro_f1.value)})"
+        f"{of('macro-F1', evaluation.candidate.macro_f1.value)} on {evaluation.n:,} test rows"
+        + (f" ({of('linear baseline', linear[0])})" if linear else "")
     )
 
 

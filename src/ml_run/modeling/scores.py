@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_run import statistics
+from ml_run.modeling.light_imports import without
 from ml_run.results import ClassScores, Estimate, ModelScores
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def around(point: float, estimate: Estimate, what: str) -> Estimate:
 def _points(
     predicted: NDArray[np.int64], probabilities: NDArray[np.float64] | None, true: Sequence[int], k: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    from ml_run.modeling.metric_modules import LabelScores, ProbabilityScores, compute
+    with without("transformers"):  # of which evaluate would load the pipelines
+        from ml_run.modeling.metric_modules import LabelScores, ProbabilityScores, compute
 
     with tempfile.TemporaryDirectory() as name:
         cache = Path(name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_run import files, statistics
+from ml_run.config.names import LINEAR
 from ml_run.errors import MlRunError, TrainingError
 from ml_run.events import emit
 from ml_run.results import Comparison, Estimate, Evaluation, ModelScores
@@ -64,11 +65,12 @@ def evaluate_model(
     """
     from ml_run.modeling.scoring import load_scorer
 
-    train, test = read_split(experiment.split("train")), read_split(experiment.split("test"))
+    train, val, test = (read_split(experiment.split(name)) for name in ("train", "val", "test"))
     scorer = load_scorer(experiment.model)
     candidate = _predict(scorer, "candidate", test, data.labels)
     _write_predictions(experiment, test, candidate, data.labels)
-    others = [*_baselines(train, test, config.training.seed), *_production(production, test, data.labels)]
+    baselines = _baselines(config, train, val, test, data.labels)
+    others = [*baselines, *_production(production, test, data.labels)]
     seed = int(files.hash_value(data.fingerprint)[:8], 16)  # of the data alone: the same wherever the run is made
     scores = {p.name: _scores(p, test.label_ids, data.labels, seed) for p in [candidate, *others]}
     excluded = _known_to(production, test)
@@ -77,7 +79,7 @@ def evaluate_model(
         labels=data.labels,
         n=len(test),
         candidate=scores["candidate"],
-        baselines=tuple(scores[name] for name in ("majority", "linear")),
+        baselines=tuple(scores[baseline.name] for baseline in baselines),
         production=scores.get("production"),
         production_version=production.version if production else None,
         comparisons=tuple(_compare(candidate, o, test, data.labels, excluded, seed) for o in others),
@@ -118,14 +120,26 @@ def _predict(scorer: Scorer, name: str, test: SplitRows, labels: tuple[str, ...]
     return _Predictions(name, ids, ordered)
 
 
-def _baselines(train: SplitRows, test: SplitRows, seed: int) -> list[_Predictions]:
-    from ml_run.modeling.baselines import linear_predictions, majority_predictions
+def _baselines(
+    config: Config, train: SplitRows, val: SplitRows, test: SplitRows, labels: tuple[str, ...]
+) -> list[_Predictions]:
+    """The majority guess and, beside any other candidate, the linear model."""
+    from ml_run.modeling.baselines import linear_probabilities, majority_predictions
+    from ml_run.modeling.linear_tuning import Rows
 
+    majority = _Predictions("majority", majority_predictions(train.label_ids, len(test)))
+    if config.model.name == LINEAR:
+        return [majority]
     emit("progress", "training the baselines", stage="evaluate", done=0, total=2)
-    return [
-        _Predictions("majority", majority_predictions(train.label_ids, len(test))),
-        _Predictions("linear", linear_predictions(train.texts, train.label_ids, test.texts, seed=seed)),
-    ]
+    probabilities = linear_probabilities(
+        Rows(train.texts, train.label_ids),
+        Rows(val.texts, val.label_ids),
+        test.texts,
+        labels,
+        balanced=config.training.class_weights == "balanced",
+        seed=config.training.seed,
+    )
+    return [majority, _Predictions("linear", probabilities.argmax(1), probabilities)]
 
 
 def _production(production: ProductionModel | None, test: SplitRows, labels: tuple[str, ...]) -> list[_Predictions]:
