@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml_run.modeling.linear_tuning import Rows, tune
+from ml_run.modeling.linear_tuning import WORDS, Rows, tune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
+
+WORDS_READ = WORDS[0]
+"""Words of a text that the linear model reads where nothing speaks for more."""
 
 
 def majority_predictions(train_ids: Sequence[int], count: int) -> NDArray[np.int64]:
