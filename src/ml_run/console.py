@@ -331,7 +331,9 @@ def _plan(plan: dict[str, Any]) -> Iterator[tuple[str, Text]]:
         yield "", Text(one_line(finding))
     yield "rows", Text(", ".join(f"{count:,} {split}" for split, count in plan["rows"].items()))
     yield "labels", Text(", ".join(one_line(label) for label in plan["labels"]))
-    yield "model", Text(f"{plan['model']}, {plan['training_steps']:,} training steps at most")
+    steps = plan["training_steps"]
+    how = "trained in seconds" if steps is None else f"{steps:,} training steps at most"
+    yield "model", Text(f"{plan['model']}, {how}")
     criteria = ", ".join(f"{name} {value}" for name, value in plan["criteria"].items())
     yield "criteria", Text(criteria or "none: the verdict will be INCONCLUSIVE")
     yield "on PASS", Text("deploy" if plan["auto_deploy"] else "wait for `ml-run deploy`")

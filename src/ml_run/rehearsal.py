@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_run.config import Config
+from ml_run.config.names import LINEAR
 from ml_run.events import emit
 from ml_run.experiment import Experiment
 from ml_run.pipeline import require_ready
@@ -21,14 +22,12 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
         project: the folder the run would be made in; only looked at.
 
     Returns:
-        The plan: data readiness, rows, model, training steps, criteria, tracking store.
+        The plan: data readiness, rows, model, training steps (None for a linear model), criteria, tracking store.
 
     Raises:
         NotReadyError: the data is not ready.
         MlRunError: the model cannot be had.
     """
-    from ml_run.modeling.loading import load_base
-    from ml_run.modeling.scoring import quiet_libraries
     from ml_run.stages.data import prepare_data
     from ml_run.tracking import shown_uri
 
@@ -37,11 +36,8 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
         experiment.data.mkdir(parents=True)
         data = prepare_data(config, experiment)
         require_ready(data, report="ml-run NAME --until data writes the full report")
-        emit("note", f"loading {config.model.name}")
-        with quiet_libraries():
-            texts = read_split(experiment.split("train")).texts
-            unlabelled = Path(path) if (path := config.data.unlabelled_path) else None
-            load_base(config.model, data.labels, texts, config.training.seed, unlabelled)
+        if config.model.name != LINEAR:
+            _load_base(config, experiment, data)
     return {
         "data": data.readiness,
         "findings": [f"{f.severity}: {f.message}" for f in data.findings if f.severity != "info"],
@@ -55,7 +51,20 @@ def rehearse(config: Config, project: Path) -> dict[str, Any]:
     }
 
 
-def _steps(config: Config, data: PreparedData) -> int:
+def _load_base(config: Config, experiment: Experiment, data: PreparedData) -> None:
+    from ml_run.modeling.loading import load_base
+    from ml_run.modeling.scoring import quiet_libraries
+
+    emit("note", f"loading {config.model.name}")
+    with quiet_libraries():
+        texts = read_split(experiment.split("train")).texts
+        unlabelled = Path(path) if (path := config.data.unlabelled_path) else None
+        load_base(config.model, data.labels, texts, config.training.seed, unlabelled)
+
+
+def _steps(config: Config, data: PreparedData) -> int | None:
+    if config.model.name == LINEAR:
+        return None
     training = config.training
     batches = math.ceil(data.splits["train"].rows / training.batch_size)
     return math.ceil(batches / training.gradient_accumulation_steps) * training.epochs

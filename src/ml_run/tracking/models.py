@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _LOADER = "ml_run.modeling.pyfunc_model"
 _SCRATCH = "mlflow"
 _MODEL_IN_ARTEFACTS = "data/model"
-_PINNED = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "pydantic")
+_PINNED = ("mlflow", "numpy", "pandas", "pydantic")
+_TRANSFORMER = ("torch", "transformers", "tokenizers", "safetensors")
+_LINEAR = ("scikit-learn", "scipy", "skops")
 _OVERRIDE = "ml_run.override"
 _EXAMPLE = "text to classify"  # no row of the user's: everybody who may read the registry sees it
 CANDIDATE, PRODUCTION, PREVIOUS = "candidate", "production", "previous"
@@ -200,11 +202,15 @@ def pack(experiment: Experiment, target: Path, model_id: str, run_id: str) -> No
         mlflow_model=Model(artifact_path="model", run_id=run_id, model_uuid=model_id, model_id=model_id),
         signature=_signature(record.labels),
         input_example=pd.DataFrame({"text": [_EXAMPLE]}),
-        pip_requirements=[f"{package}=={_public_version(package)}" for package in _PINNED],
+        pip_requirements=[f"{package}=={_public_version(package)}" for package in _needed(record)],
         metadata={"synthetic": record.synthetic, "model_digest": record.digest},
     )
     for cached in target.rglob("__pycache__"):
         shutil.rmtree(cached)
+
+
+def _needed(model: TrainedModel) -> tuple[str, ...]:
+    return *_PINNED, *(_LINEAR if model.linear else _TRANSFORMER)
 
 
 def _public_version(package: str) -> str:
