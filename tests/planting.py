@@ -28,16 +28,20 @@ FOREIGN = ("wrong_language", "language_by_class")
 
 @cache
 def _texts():
-    """Texts by split, each with its label: a new sentence, and four words of its topic."""
+    """Texts by split, each with its label: two new sentences, the second with four words of its topic."""
     chance = random.Random(5)
     writer = Writer(chance)
     return {
         split: [
-            (f"{writer.sentence('Northern', 3)}, {' '.join(chance.sample(TOPICS[label], 4))}", label)
+            (f"{_sentences(writer)}, {' '.join(chance.sample(TOPICS[label], 4))}", label)
             for label in LABELS * (count // len(LABELS))
         ]
         for split, count in SIZES.items()
     }
+
+
+def _sentences(writer):
+    return writer.sentence("Northern", 3).replace(", ", ". ", 1)
 
 
 def clean() -> Files:
@@ -75,7 +79,7 @@ def _edits():
         yield ("missing_group",), HEALTH, lambda _: {"speaker": None}
         yield ("empty_text",), TRADE, lambda _: {"text": "... 12"}
         yield ("annotator_disagreement",), SPORT, lambda _: {"annotator_2": TRADE}
-        yield (), SPORT, lambda row: {"text": row["text"].replace(", ", ",\n")}  # several lines of a table
+        yield ("no_break_space",), SPORT, lambda row: {"text": _on_several_lines(row["text"])}
     yield ("annotator_disagreement",), SPORT, lambda _: {"confidence": 0.1}
     yield ("null_like", "short_text"), HEALTH, lambda _: {"text": "NA"}
     yield ("short_text",), SPORT, lambda _: {"text": "waa yahay"}
@@ -94,6 +98,11 @@ _CHARACTERS = {
     "mojibake": (SPORT, lambda text: f"{text} ma\u00e2\u20ac\u2122aha"),
     "apostrophe_variants": (HEALTH, lambda text: f"{text} ma\u2019aha"),
 }
+
+
+def _on_several_lines(text):
+    """So that a row of a table has several, of which the first is its place."""
+    return text.replace(", ", ",\n").replace(" ", "\u00a0", 1)
 
 
 def _long(text):
