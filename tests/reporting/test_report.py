@@ -97,9 +97,13 @@ def test_a_candidate_no_better_than_the_linear_baseline_is_told_so_first(tmp_pat
     first = next(line for line in markdown.splitlines() if line.startswith("- "))
     assert first == (
         "- **Not better than the linear baseline (a linear classifier on character n-grams, which trains in seconds):**"
-        " macro-F1 0.730 against 0.740, difference −0.010 [−0.060, +0.040]. Consider the cheaper model in its place."
+        " macro-F1 0.730 against 0.740, difference −0.010 [−0.060, +0.040]. "
+        "The one to deploy is the cheaper model, if it passes the gate: `model.name: linear`."
     )
-    assert "Take the linear baseline in earnest" in markdown
+    assert (
+        "- Take the linear model in earnest: as the candidate, with `--set model.name=linear`, it walks to the same gate in "
+        "seconds and needs no accelerator. A larger model earns its cost only once it beats it on the same test rows."
+    ) in markdown
 
 
 def test_a_lead_that_can_be_chance_is_not_called_better(tmp_path):
@@ -107,7 +111,10 @@ def test_a_lead_that_can_be_chance_is_not_called_better(tmp_path):
     markdown, _ = written(tmp_path, make_finished(tmp_path, evaluation=make_evaluation(level=0.77, linear=0.75)))
     first = next(line for line in markdown.splitlines() if line.startswith("- "))
     assert first.startswith("- **Not shown to be better than the linear baseline")
-    assert first.endswith("difference +0.020 [−0.030, +0.070]. That can be chance.")
+    assert first.endswith(
+        "difference +0.020 [−0.030, +0.070]. That can be chance. The one to deploy is the cheaper model, if it passes the "
+        "gate: `model.name: linear`."
+    )
 
 
 @pytest.mark.parametrize(

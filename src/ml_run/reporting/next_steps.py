@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ml_run.config.names import LINEAR
 from ml_run.reporting.document import Code, Loose, User, rich
+from ml_run.reporting.opening import beats_linear
 from ml_run.wording import interval, number_of, score, sentence, with_interval
 
 if TYPE_CHECKING:
     from ml_run.reporting.records import Facts
-    from ml_run.results import ClassScores, Evaluation
+    from ml_run.results import ClassScores, Evaluation, TrainedModel
 
 _SMALL_TEST = 300
 """Test rows below which the interval of an accuracy near .85 is wider than eight points."""
@@ -33,10 +35,7 @@ def limits(facts: Facts) -> list[Loose]:
             f"{with_interval(clean.macro_f1)}. Trust that number."
         )
     if facts.model:
-        found.append(
-            f"One training run was made, with seed {facts.model.seed}. Another seed can score differently; "
-            "the intervals cover the choice of the test rows, not that of the seed."
-        )
+        found.append(_one_run(facts.model))
     if facts.evaluation:
         found.append(
             "The scores hold for texts like those of the test split. Texts of another source, time, topic or kind of "
@@ -45,6 +44,18 @@ def limits(facts: Facts) -> list[Loose]:
         if facts.evaluation.production is None:
             found.append("There was no production model to compare with.")
     return found
+
+
+def _one_run(model: TrainedModel) -> str:
+    if model.linear:
+        return (
+            "One model was trained, on one choice of training rows. Other rows can give another; the intervals cover "
+            "the choice of the test rows, not that of the training rows."
+        )
+    return (
+        f"One training run was made, with seed {model.seed}. Another seed can score differently; "
+        "the intervals cover the choice of the test rows, not that of the seed."
+    )
 
 
 def _test_size(evaluation: Evaluation) -> list[Loose]:
@@ -107,12 +118,14 @@ def _more_test_rows(facts: Facts) -> list[Loose]:
 def _cheaper_model(facts: Facts) -> list[Loose]:
     ours = facts.evaluation.candidate.macro_f1.value if facts.evaluation else None
     theirs = facts.linear.macro_f1.value if facts.linear else None
-    if ours is None or theirs is None or ours > theirs:
+    if ours is None or theirs is None or beats_linear(facts):
         return []
     return [
         rich(
-            "Take the linear baseline in earnest: it is no worse here, trains in seconds and needs no accelerator. ",
-            "A larger model earns its cost only once it beats it on the same test rows.",
+            "Take the linear model in earnest: as the candidate, with ",
+            Code(f"--set model.name={LINEAR}"),
+            ", it walks to the same gate in seconds and needs no accelerator. A larger model earns its cost only once "
+            "it beats it on the same test rows.",
         )
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ml_run.config.names import LINEAR
 from ml_run.reporting.data_opening import readiness_line
 from ml_run.reporting.document import Code, Loose, Mark, Opening, Rich, Strong, rich
 from ml_run.wording import interval, number_of, percent, score, sentence, signed_with_interval, with_interval
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from ml_run.results import Comparison, Deployment, Evaluation, ModelScores, Verdict
 
 CHEAP_MODEL = "the linear baseline (a linear classifier on character n-grams, which trains in seconds)"
+_DEPLOY_CHEAPER: tuple[Loose, ...] = (
+    " The one to deploy is the cheaper model, if it passes the gate: ",
+    Code(f"model.name: {LINEAR}"),
+    ".",
+)
 _ERRORS_SHOWN = 5
 _MEANING = {
     "PASS": "the model meets every criterion that was set for it",
@@ -47,7 +53,7 @@ def _judged(facts: Facts, verdict: Verdict) -> Opening:
     points: list[Rich] = []
     if facts.evaluation:
         cheaper, reached = _against_linear(facts), _reached(facts.evaluation)
-        points += [reached, *cheaper] if _beats_linear(facts) else [*cheaper, reached]
+        points += [reached, *cheaper] if beats_linear(facts) else [*cheaper, reached]
     points.append(rich(Strong("Why: "), sentence(verdict.reason)))
     points += [_in_doubt(verdict)] if any(c.straddles for c in verdict.criteria) else []
     if facts.evaluation and facts.evaluation.production:
@@ -90,14 +96,15 @@ def _against_linear(facts: Facts) -> list[Rich]:
         return [rich(Strong(f"It cannot be compared with {CHEAP_MODEL}: "), "a macro-F1 is undefined.")]
     if ours <= theirs:
         claim = f"Not better than {CHEAP_MODEL}: "
-        return [rich(Strong(claim), _both(ours, theirs, comparison), " Consider the cheaper model in its place.")]
-    if not _beats_linear(facts):
+        return [rich(Strong(claim), _both(ours, theirs, comparison), *_DEPLOY_CHEAPER)]
+    if not beats_linear(facts):
         claim = f"Not shown to be better than {CHEAP_MODEL}: "
-        return [rich(Strong(claim), _both(ours, theirs, comparison), " That can be chance.")]
+        return [rich(Strong(claim), _both(ours, theirs, comparison), " That can be chance.", *_DEPLOY_CHEAPER)]
     return [rich(f"It is better than {CHEAP_MODEL}: ", _both(ours, theirs, comparison))]
 
 
-def _beats_linear(facts: Facts) -> bool:
+def beats_linear(facts: Facts) -> bool:
+    """True when the candidate is better than the linear baseline, beyond chance."""
     comparison = compared_with(facts.evaluation, "linear") if facts.evaluation else None
     low = comparison.macro_f1_difference.low if comparison else None
     return low is not None and low > 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_run.characters import visible_lines
+from ml_run.config.names import LINEAR
 from ml_run.reporting.document import Block, Code, Content, Loose, Section, User, paragraph, rich, table
+from ml_run.reporting.linear_sections import linear_training
 from ml_run.reporting.training_figures import training_curve
 from ml_run.wording import UNDEFINED, duration, score, sentence
 
@@ -19,7 +21,9 @@ _NOT_SET = "–"
 
 
 def training(facts: Facts, model: TrainedModel) -> Section:
-    """How the candidate was trained, and the training curve."""
+    """How the candidate was trained, and the training curve or what else was tried."""
+    if model.linear:
+        return linear_training(model, model.linear)
     rows: list[list[Loose]] = [
         ["Base model", User(facts.shown(model.base))],
         ["Revision", Code(model.base_revision) if model.base_revision else "none: trained from scratch"],
@@ -139,6 +143,9 @@ def asked(facts: Facts) -> Section:
 
 def _training_words(config: Config) -> str:
     t = config.training
+    if config.model.name == LINEAR:
+        tried = "balanced" if t.class_weights == "balanced" else "whichever are better on the validation split"
+        return f"tuned on the validation split, seed {t.seed}, class weights {tried}"
     return (
         f"at most {t.epochs} epochs, batches of {t.batch_size}, learning rate {t.learning_rate:g}, seed {t.seed}, "
         f"class weights {t.class_weights}"
