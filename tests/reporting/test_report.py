@@ -101,8 +101,8 @@ def test_a_candidate_no_better_than_the_linear_baseline_is_told_so_first(tmp_pat
         "The one to deploy is the cheaper model, if it passes the gate: `model.name: linear`."
     )
     assert (
-        "- Take the linear model in earnest: as the candidate, with `--set model.name=linear`, it walks to the same gate in "
-        "seconds and needs no accelerator. A larger model earns its cost only once it beats it on the same test rows."
+        "- Take the linear model in earnest: as the candidate, with `--set model.name=linear`, it walks to the same "
+        "gate in seconds and needs no accelerator. A larger model earns its cost only once it beats it on the same test rows."
     ) in markdown
 
 
@@ -112,8 +112,8 @@ def test_a_lead_that_can_be_chance_is_not_called_better(tmp_path):
     first = next(line for line in markdown.splitlines() if line.startswith("- "))
     assert first.startswith("- **Not shown to be better than the linear baseline")
     assert first.endswith(
-        "difference +0.020 [−0.030, +0.070]. That can be chance. The one to deploy is the cheaper model, if it passes the "
-        "gate: `model.name: linear`."
+        "difference +0.020 [−0.030, +0.070]. That can be chance. The one to deploy is the cheaper model, if it passes "
+        "the gate: `model.name: linear`."
     )
 
 
