@@ -105,6 +105,8 @@ class Faults:
     """Set a weight to NaN as step `at` begins."""
     quit: bool = False
     """Make the Trainer stop as step `at` ends, as its own just-in-time checkpointing does."""
+    rates: tuple[float, float] = (0.0, 1.0)
+    """Strike only in an attempt whose learning rate is between these."""
     memory_mb: int | None = None
     """Address space allowed beyond what the process holds when it starts."""
     before: dict[int, int] = field(default_factory=dict)
@@ -205,7 +207,8 @@ def make_fault(faults: Faults):
 
     class Fault(TrainerCallback):
         def on_step_begin(self, args, state, control, **given):
-            if state.global_step + 1 == faults.at:
+            low, high = faults.rates
+            if state.global_step + 1 == faults.at and low <= args.learning_rate <= high:
                 self._strike()
                 if faults.poison:
                     next(given["model"].parameters()).data[5] = float("nan")

@@ -98,6 +98,10 @@ class Experiment:
         """The trained model."""
         return self.folder / "model"
 
+    def seed_model(self, seed: int) -> Path:
+        """The model of one of `training.seeds`; removed once it has been scored."""
+        return self.folder / "models" / f"seed_{seed}"
+
     @property
     def reference(self) -> Path:
         """Some validation texts and the logits that training saw for them; deployment is checked against these."""

@@ -403,7 +403,7 @@ def test_r19_a_training_that_was_cut_short_is_never_taken_as_finished(tmp_path):
 
 def test_r15_weights_that_become_nan_stop_training_at_the_next_log(tmp_path):
     """R15: named within one logging interval, the last finite checkpoint kept, no model."""
-    work = prepare(tmp_path)
+    work = prepare(tmp_path, on_collapse="stop")
     outcome = train_apart(work, poison=True, at=7)
     assert (outcome.code, outcome.error, outcome.kind) == (4, "TrainingError", "non_finite")
     assert "by step 7 of 12" in outcome.message
@@ -415,19 +415,19 @@ def test_r15_weights_that_become_nan_stop_training_at_the_next_log(tmp_path):
 
 def test_r15_nan_is_found_before_an_interruption_saves_it(tmp_path):
     """R15: a checkpoint asked for by a signal is refused as well when its weights are not finite."""
-    work = prepare(tmp_path)
+    work = prepare(tmp_path, on_collapse="stop")
     outcome = train_apart(work, poison=True, at=6, signals=(signal.SIGTERM,))
     assert (outcome.code, outcome.kind) == (4, "non_finite")
     assert work.checkpoints() == ["checkpoint-4"]
 
 
 def test_a_model_that_answers_one_class_only_is_refused(tmp_path):
-    """A collapsed model never reaches the gate; the error names what to change."""
+    """A model that learnt nothing never reaches the gate, and a lower learning rate would not help it."""
     work = prepare(tmp_path, learning_rate=1e-9, epochs=1)
-    with pytest.raises(TrainingError, match="predicts one class for all 30 validation rows") as caught:
+    with pytest.raises(TrainingError, match="has learnt nothing: after 4 steps it predicts one class") as caught:
         work.train()
     assert caught.value.kind == "collapsed"
-    assert "training.learning_rate (it is 1e-09" in caught.value.remedy
+    assert caught.value.remedy.startswith("raise training.learning_rate (it is 1e-09")
     assert not work.experiment.model.exists()
 
 
@@ -471,10 +471,11 @@ def test_r16_a_disk_that_fills_up_keeps_the_checkpoint_before(undisturbed, small
 
 def test_r17_running_out_of_memory_names_the_knobs(tmp_path):
     """R17: the error says what batch size and length ran out, and which smaller portions make the same step."""
-    work = prepare(tmp_path, train=600, batch_size=512, model={"max_length": 512}, rows={"train": long_rows(512)})
+    options = {"batch_size": 512, "model": {"max_length": 512}, "auto_batch": False}
+    work = prepare(tmp_path, train=600, rows={"train": long_rows(512)}, **options)
     outcome = train_apart(work, memory_mb=600)
     assert (outcome.code, outcome.error, outcome.kind) == (4, "TrainingError", "out_of_memory")
-    assert "training.batch_size 512 and model.max_length 512" in outcome.message
+    assert "memory ran out with 512 rows at once and model.max_length 512" in outcome.message
     assert "set training.batch_size to 256 and training.gradient_accumulation_steps to 2" in outcome.message
 
 

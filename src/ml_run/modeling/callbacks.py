@@ -8,7 +8,6 @@ Imports transformers at the top, because its classes are extended: import this m
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ml_run.interruption import Interruption
 from ml_run.modeling import checkpoints
 from ml_run.modeling.batches import LengthGroupedOrder
 from ml_run.modeling.curve import EVALUATED, has_collapsed, patience_is_spent, read_curve
+from ml_run.modeling.seeds import Part
 
 CHECKPOINT_EVERY_SECONDS = 600.0
 _PROGRESS_EVERY_SECONDS = 0.3
@@ -120,19 +120,6 @@ class Sealing(TrainerCallback):
         checkpoints.seal(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}", self._note())
 
 
-@dataclass(frozen=True)
-class Part:
-    """Which of several trainings of like length one is."""
-
-    number: int
-    """1 for the first."""
-    count: int
-    seed: int
-
-    def __str__(self) -> str:
-        return f"seed {self.number} of {self.count} ({self.seed})"
-
-
 class Telling(TrainerCallback):
     """Emits `progress` a few times a second and `metrics` whenever something was measured.
 
@@ -204,6 +191,7 @@ def collapsed(log_history: Sequence[dict[str, Any]], step: int, max_steps: int, 
         kind="collapsed",
         remedy=f"lower training.learning_rate (it is {learning_rate:g}; 1e-5 to 5e-5 suit pre-trained models, 5e-4 to "
         "3e-3 those from scratch) and raise training.warmup_ratio",
+        curable=True,
     )
 
 
@@ -214,4 +202,5 @@ def _diverged(what: str, args: TrainingArguments, state: TrainerState) -> Traini
         where=str(args.output_dir),
         remedy=f"lower training.learning_rate (it is {args.learning_rate:g}; try {args.learning_rate / 5:g}) or raise "
         "training.warmup_ratio; if it happens at the first step, the base model itself holds such values",
+        curable=state.global_step > 1,  # the loss of the first step is that of the base model
     )

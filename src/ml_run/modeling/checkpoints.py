@@ -34,6 +34,8 @@ class Note(Record):
     class_weights: tuple[float, ...] | None
     peak_memory_mb: Number
     compute: Compute | None = None
+    attempt: int = 1
+    """Which attempt at this training it belongs to."""
     whole_vocabulary: int | None = None
     """Pieces of the base model before its vocabulary was trimmed; None where it was not."""
 
@@ -81,7 +83,7 @@ def seal(folder: Path, note: Note) -> None:
     _prune(folder.parent)
 
 
-def newest_verified(folder: Path, inputs: str) -> Checkpoint | None:
+def newest_verified(folder: Path, inputs: str, attempt: int = 1) -> Checkpoint | None:
     """Return the newest checkpoint in `folder` that is as it was written; remove those newer than it.
 
     A checkpoint counts only if the checkpoint of its best epoch does, since training will come back to that one.
@@ -89,14 +91,21 @@ def newest_verified(folder: Path, inputs: str) -> Checkpoint | None:
     Args:
         folder: the experiment's `checkpoints/`; may be missing.
         inputs: a checkpoint of other data or another configuration is never used.
+        attempt: nor is one of another attempt.
     """
     for candidate in _numbered(folder):
-        fault = _fault(candidate, inputs)
+        fault = _fault(candidate, inputs, attempt)
         if fault is None:
             return _read(candidate)
         emit("warning", f"{candidate.name} is not used: {fault}", checkpoint=candidate.name, fault=fault)
         shutil.rmtree(candidate)
     return None
+
+
+def clear(folder: Path) -> None:
+    """Remove all checkpoints in `folder`, and those of single seeds below it."""
+    for checkpoint in [*_numbered(folder), *folder.glob("seed_*")]:
+        shutil.rmtree(checkpoint)
 
 
 def discard_unsealed(folder: Path) -> None:
@@ -109,8 +118,7 @@ def discard_unsealed(folder: Path) -> None:
 def mark_finished(folder: Path, inputs: str, trained: TrainedModel) -> None:
     """Note in `folder` that the model is written, then remove the checkpoints: the note alone answers a resume."""
     files.write_json(folder / _FINISHED, {"inputs": inputs, "trained": trained.model_dump(mode="json")})
-    for checkpoint in _numbered(folder):
-        shutil.rmtree(checkpoint)
+    clear(folder)
 
 
 def finished(folder: Path, inputs: str) -> TrainedModel | None:
@@ -122,19 +130,19 @@ def finished(folder: Path, inputs: str) -> TrainedModel | None:
         return None
 
 
-def _fault(folder: Path, inputs: str) -> str | None:
+def _fault(folder: Path, inputs: str, attempt: int) -> str | None:
     """Why the checkpoint in `folder` cannot be used, None if it can. Reads JSON and hashes files, nothing else."""
-    fault = _own_fault(folder, inputs)
+    fault = _own_fault(folder, inputs, attempt)
     if fault is not None:
         return fault
     best = _read(folder).best
     if best is None or best == folder:
         return None
-    fault = _own_fault(best, inputs)
+    fault = _own_fault(best, inputs, attempt)
     return None if fault is None else f"{best.name}, its best epoch, cannot be used: {fault}"
 
 
-def _own_fault(folder: Path, inputs: str) -> str | None:
+def _own_fault(folder: Path, inputs: str, attempt: int) -> str | None:
     if not folder.is_dir():
         return "it is gone"
     fault = files.manifest_fault(folder)
@@ -143,9 +151,10 @@ def _own_fault(folder: Path, inputs: str) -> str | None:
     missing = [name for name in _REQUIRED if not (folder / name).is_file()]
     if missing or not list(folder.glob("model*.safetensors")):
         return f"{missing[0] if missing else 'model.safetensors'} was never written"
-    if _read(folder).note.inputs != inputs:
+    note = _read(folder).note
+    if note.inputs != inputs:
         return "it belongs to other data or another configuration"
-    return None
+    return None if note.attempt == attempt else "it belongs to an attempt that was given up"
 
 
 def _read(folder: Path) -> Checkpoint:

@@ -1,7 +1,10 @@
 """The ways a machine gives out under a training, told from bugs: a full disk and memory that is not enough."""
 
+import ctypes
 import errno
+import gc
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 from ml_run.config import Config
 from ml_run.errors import MlRunError, TrainingError
 from ml_run.modeling import checkpoints
+from ml_run.wording import number_of
 
 _MEGABYTE = 1_000_000
 _WEIGHT_BYTES = 4
@@ -17,25 +21,42 @@ _SPARE = 2.5
 _NO_SPACE = ("no space left", "os error 28", "disk quota exceeded")
 _TORCH_WRITE_FAULTS = ("pytorchstreamwriter", "inline_container", "unexpected pos", "iostream error")
 _NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc", "not enough memory")
+_NO_MEMORY_ONEDNN = "could not create a primitive"  # its whole message; of an unsupported one it says more
 
 
-def check_disk_space(folder: Path, parameters: int) -> None:
+def check_disk_space(folder: Path, parameters: int, models: int = 1) -> None:
     """Raise TrainingError unless `folder` has room for the checkpoints and the model of a training.
 
     Args:
         folder: the experiment's `checkpoints/`; what earlier attempts left there counts as room.
         parameters: of the model to be trained.
+        models: how many finished models will be kept for a while.
     """
-    need = disk_need(parameters)
+    need = _SPARE * disk_need(parameters) + (models - 1) * parameters * _WEIGHT_BYTES
     used = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     free = shutil.disk_usage(_existing(folder)).free
-    if free + used < _SPARE * need:
-        raise _disk_full("the disk is too full to train", _SPARE * need, free + used, folder)
+    if free + used < need:
+        raise _disk_full("the disk is too full to train", need, free + used, folder)
 
 
 def disk_need(parameters: int) -> int:
     """Bytes of one checkpoint and of the finished model."""
     return parameters * (_STATE_BYTES + _WEIGHT_BYTES)
+
+
+@contextmanager
+def loading(config: Config) -> Iterator[None]:
+    """Turn exhausted memory within the block, which loads the model, into a TrainingError: no batch is to blame."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"memory ran out while {config.model.name} was loaded",
+            kind="out_of_memory",
+            remedy="close other programs, or name a smaller model in model.name",
+        ) from error
 
 
 @contextmanager
@@ -58,6 +79,25 @@ def explained(config: Config, folder: Path, parameters: int) -> Iterator[None]:
         raise
 
 
+def bare(error: TrainingError) -> TrainingError:
+    """The same error without its traceback and cause, which hold on to the model and all its gradients."""
+    return TrainingError(error.found, kind=error.kind, where=error.where, remedy=error.remedy, curable=error.curable)
+
+
+def release_memory() -> None:
+    """Give back what a failed training has left: a Trainer and its callbacks hold each other."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        # glibc keeps what was freed in blocks below 32 MB, and a limit on the address space counts it.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
 def _is_disk_full(error: Exception, free: int, parameters: int) -> bool:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return True
@@ -71,7 +111,8 @@ def _is_disk_full(error: Exception, free: int, parameters: int) -> bool:
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (text == _NO_MEMORY_ONEDNN or any(words in text for words in _NO_MEMORY))
 
 
 def _disk_full(found: str, need: float, free: int, folder: Path) -> TrainingError:
@@ -85,12 +126,17 @@ def _disk_full(found: str, need: float, free: int, folder: Path) -> TrainingErro
 
 def _out_of_memory(config: Config) -> TrainingError:
     training, length = config.training, config.model.max_length
-    half = max(1, training.batch_size // 2)
+    found = f"memory ran out with {number_of(training.batch_size, 'row')} at once and model.max_length {length}"
+    if training.batch_size == 1:
+        remedy = "lower model.max_length, name a smaller model in model.name, or close other programs"
+        return TrainingError(found, kind="out_of_memory", remedy=remedy)
     return TrainingError(
-        f"memory ran out with training.batch_size {training.batch_size} and model.max_length {length}",
+        found,
         kind="out_of_memory",
-        remedy=f"set training.batch_size to {half} and training.gradient_accumulation_steps to "
-        f"{training.gradient_accumulation_steps * 2} (the same step in smaller portions), or lower model.max_length",
+        remedy=f"set training.batch_size to {training.batch_size // 2} and training.gradient_accumulation_steps to "
+        f"{training.gradient_accumulation_steps * 2} (the same step in smaller portions), or lower model.max_length; "
+        "training.auto_batch: true does the first by itself",
+        curable=True,
     )
 
 

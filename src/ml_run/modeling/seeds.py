@@ -1,4 +1,4 @@
-"""Several trainings that differ in their seed alone: which of them is the candidate, and how far apart they are. Pure."""
+"""Several trainings that differ in their seed alone: which is the candidate, and how far apart they are. Pure."""
 
 import statistics
 from collections.abc import Sequence

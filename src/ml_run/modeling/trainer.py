@@ -26,10 +26,11 @@ from ml_run import statistics
 from ml_run.config import TrainingConfig
 from ml_run.interruption import Interruption
 from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder
-from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Part, Sealing, Steering, Telling
+from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
 from ml_run.modeling.loading import BaseModel
 from ml_run.modeling.scoring import softmax
+from ml_run.modeling.seeds import Part
 
 _MOST_LOGGED_POINTS = 200
 _BYTES_PER_KB = 1024
@@ -131,7 +132,6 @@ def scores(prediction: EvalPrediction) -> dict[str, Any]:
         "macro_f1": float(statistics.f1_by_class(confusion)[confusion.sum(axis=1) > 0].mean()),
         "accuracy": float(confusion.diagonal().sum() / len(truth)),
         "log_loss": math.nan if log_loss is None else log_loss,
-        "predicted_classes": int((confusion.sum(axis=0) > 0).sum()),
         "predicted": [int(rows) for rows in confusion.sum(axis=0)[: logits.shape[1]]],
         "spread": float((logits - logits.mean(axis=1, keepdims=True)).std(axis=0).mean()),
     }

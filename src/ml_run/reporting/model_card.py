@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from ml_run.characters import visible
 from ml_run.config.names import SCRATCH_PREFIX
 from ml_run.reporting import markdown
+from ml_run.reporting.attempts import attempt_rows, seed_rows
 from ml_run.reporting.document import Code, Content, Loose, Section, Strong, User, bullets, paragraph, rich, table
 from ml_run.results import SPLITS
 from ml_run.wording import number_of, score, sentence
 
 if TYPE_CHECKING:
     from ml_run.config import Config
-    from ml_run.results import LinearTuning, PreparedData
+    from ml_run.results import Attempt, LinearTuning, PreparedData
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _COMMIT_LENGTH = 40
@@ -48,6 +49,7 @@ class ModelFacts:
     vocabulary: int | None = None
     whole_vocabulary: int | None = None
     """Pieces of the base model before its vocabulary was trimmed to the corpus; None where it was not."""
+    attempts: tuple[Attempt, ...] = ()
 
 
 def render_model_card(config: Config, data: PreparedData, model: ModelFacts) -> str:
@@ -137,6 +139,8 @@ def _transformer_rows(config: Config, model: ModelFacts) -> list[list[Loose]]:
     return [
         ["Tokens read of a text", f"at most {model.max_length:,}; the rest is not read"],
         ["Trained with", f"ml-run, seed {model.seed}, class weights {config.training.class_weights}"],
+        *seed_rows(config.training),
+        *attempt_rows(model.attempts, config.training),
         ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
     ]
 

@@ -1,45 +1,32 @@
 """The train stage: prepared rows in, a sealed model folder out."""
 
-import gc
-from dataclasses import dataclass
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_run import events, files
 from ml_run.config import Config
 from ml_run.config.names import LINEAR
-from ml_run.errors import TrainingError
 from ml_run.experiment import Experiment
 from ml_run.interruption import Interruption
 from ml_run.modeling import checkpoints, linear_training, scoring
-from ml_run.modeling.checkpoints import Checkpoint, Note
-from ml_run.modeling.curve import best_epoch, patience_is_spent
+from ml_run.modeling.curve import best_epoch
+from ml_run.modeling.fitting import Fitted, Task, fit, predicted_rows, stopped_early, unlabelled_file
+from ml_run.modeling.seeds import Part, mean_and_sd, median, runs
 from ml_run.modeling.unlabelled import digest_of
 from ml_run.modeling.verify import write_reference
 from ml_run.results import EpochScores, PreparedData, TrainedModel
-from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
+from ml_run.splits import TRAIN_ROWS, read_split
+from ml_run.wording import UNDEFINED, listed, number_of, score
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from ml_run.modeling.loading import BaseModel
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One training, as its steps below see it."""
-
-    config: Config
-    experiment: Experiment
-    data: PreparedData
-    inputs: str
-    train: SplitRows
-    val: SplitRows
-
 
 def train_inputs(config: Config, data: PreparedData) -> str:
     """SHA-256 over all that the trained model depends on."""
-    unlabelled = _unlabelled(config)
+    unlabelled = unlabelled_file(config)
     return files.hash_value(
         {
             "data": data.fingerprint,
@@ -51,22 +38,18 @@ def train_inputs(config: Config, data: PreparedData) -> str:
     )
 
 
-def _unlabelled(config: Config) -> Path | None:
-    """The file of further texts, where the training depends on it."""
-    path = None if config.model.trim_vocabulary == "off" else config.data.unlabelled_path
-    return Path(path) if path else None
-
-
 def train_model(config: Config, experiment: Experiment, data: PreparedData, interruption: Interruption) -> TrainedModel:
     """Fine-tune the configured model on the training split and write the one of the best epoch.
 
     Evaluates on the validation split after each epoch. Goes on from the newest verified checkpoint of the same data
-    and configuration, to the same weights as an undisturbed run (on a CPU, to the bit).
+    and configuration, to the same weights as an undisturbed run (on a CPU, to the bit). A training that diverges,
+    collapses or runs out of memory is mended as `modeling.attempts` says.
 
     Args:
         config: its `model` and `training` sections decide.
         experiment: holds the prepared splits; receives `checkpoints/` (removed again at the end), `reference.json`
-            and `model/`: safetensors, tokenizer, label names and the hashes of the training rows, sealed.
+            and `model/`: safetensors, tokenizer, label names and the hashes of the training rows, sealed. With
+            `training.seeds` also `models/seed_<n>/`, one of which `model/` is a copy of.
         data: the data stage's answer.
         interruption: once requested, a checkpoint is written and `Interrupted` raised.
 
@@ -76,8 +59,8 @@ def train_model(config: Config, experiment: Experiment, data: PreparedData, inte
         Interrupted: a stop was asked for; the state is saved.
     """
     inputs = train_inputs(config, data)
-    trained = _standing_model(experiment, inputs)
-    if trained is not None:
+    trained = _standing_model(experiment.checkpoints, experiment.model, inputs)
+    if trained is not None and experiment.reference.exists():
         events.logger.info("the model is trained already and as it was written")
         return trained
     files.sweep(experiment.folder)
@@ -86,148 +69,142 @@ def train_model(config: Config, experiment: Experiment, data: PreparedData, inte
         trained = linear_training.train_linear(config, experiment, data, train, val, interruption)
         checkpoints.mark_finished(experiment.checkpoints, inputs, trained)
         return trained
-    task = _Task(config, experiment, data, inputs, train, val)
+    task = Task(config, data, inputs, train, val, experiment.checkpoints)
     with scoring.quiet_libraries():
-        last = checkpoints.newest_verified(experiment.checkpoints, inputs)
-        if last is None or not _is_complete(last, config):
-            last = _fit(task, last, interruption)
-        trained = _keep_best(task, last)
+        if config.training.seeds:
+            trained = _train_seeds(task, config.training.seeds, experiment, interruption)
+        else:
+            trained = _train_one(task, experiment.model, interruption)
+        write_reference(experiment.reference, scoring.load_transformer(experiment.model, verified=True), val.texts)
     checkpoints.mark_finished(experiment.checkpoints, inputs, trained)
     return trained
 
 
-def _standing_model(experiment: Experiment, inputs: str) -> TrainedModel | None:
-    """The model of an earlier attempt that was killed before the stage could be marked as done."""
-    trained = checkpoints.finished(experiment.checkpoints, inputs)
-    if trained is None or not experiment.reference.exists() or files.manifest_fault(experiment.model):
+def _standing_model(folder: Path, model: Path, inputs: str) -> TrainedModel | None:
+    """The model of a training that was killed before the stage could be marked as done."""
+    trained = checkpoints.finished(folder, inputs)
+    if trained is None or files.manifest_fault(model):
         return None
-    return trained if files.folder_digest(experiment.model) == trained.digest else None
+    return trained if files.folder_digest(model) == trained.digest else None
 
 
-def _fit(task: _Task, last: Checkpoint | None, interruption: Interruption) -> Checkpoint:
-    """Train to the end, from the verified checkpoint `last` if there is one; return the final checkpoint, verified."""
-    from ml_run.modeling import failures, trainer
-    from ml_run.modeling.batches import EncodedRows
-    from ml_run.modeling.loading import load_base
-
-    training, folder = task.config.training, task.experiment.checkpoints
-    unlabelled = _unlabelled(task.config)
-    base = load_base(task.config.model, task.data.labels, task.train.texts, training.seed, unlabelled)
-    parameters = base.model.num_parameters()
-    failures.check_disk_space(folder, parameters)
-    note = _first_note(task, base) if last is None else last.note
-    _tell_start(task, parameters, note, last)
-    with failures.explained(task.config, folder, parameters):
-        train, val = (EncodedRows(rows.texts, rows.label_ids, base.tokenizer) for rows in (task.train, task.val))
-        job = trainer.build_trainer(base, train, val, training, folder=folder, note=note, interruption=interruption)
-        with interruption.deferred():
-            job.train(resume_from_checkpoint=None if last is None else str(last.folder))
-    del job, base  # the Trainer and its callbacks hold each other; two models at once would need not be
-    gc.collect()
-    return _finished_checkpoint(task)
-
-
-def _first_note(task: _Task, base: "BaseModel") -> Note:
-    from ml_run.modeling import trainer
-
-    balanced = task.config.training.class_weights == "balanced"
-    return Note(
-        inputs=task.inputs,
-        seconds=0.0,
-        base_revision=base.revision,
-        device=str(scoring.choose_device()),
-        class_weights=trainer.balanced_weights(task.train.label_ids, len(task.data.labels)) if balanced else None,
-        peak_memory_mb=None,
-        whole_vocabulary=base.whole_vocabulary,
-    )
-
-
-def _tell_start(task: _Task, parameters: int, note: Note, last: Checkpoint | None) -> None:
-    events.logger.info(
-        f"training {task.config.model.name} ({parameters:,} parameters, float32) on {note.device}: "
-        f"{len(task.train):,} rows, {task.config.training.epochs} epochs"
-        + (f", from step {last.step} of {last.max_steps}" if last else "")
-    )
-
-
-def _is_complete(last: Checkpoint, config: Config) -> bool:
-    """True when training ended by itself: all steps done, or stopped early."""
-    return last.step == last.max_steps or _stopped_early(last, config)
-
-
-def _stopped_early(last: Checkpoint, config: Config) -> bool:
-    return last.step < last.max_steps and patience_is_spent(last.curve, config.training.early_stopping_patience)
-
-
-def _finished_checkpoint(task: _Task) -> Checkpoint:
-    # The Trainer returns normally from a training that was cut short, so its return proves nothing.
-    last = checkpoints.newest_verified(task.experiment.checkpoints, task.inputs)
-    if last is None or not _is_complete(last, task.config):
-        reached = "no checkpoint was kept" if last is None else f"it stopped at step {last.step} of {last.max_steps}"
-        raise TrainingError(
-            f"training did not end: {reached}",
-            kind="incomplete",
-            where=str(task.experiment.checkpoints),
-            remedy="go on with ml-run --resume",
+def _train_seeds(
+    task: Task, seeds: tuple[int, ...], experiment: Experiment, interruption: Interruption
+) -> TrainedModel:
+    """Train one model a seed; the median of them by validation becomes the candidate."""
+    models = []
+    for number, seed in enumerate(seeds, start=1):
+        training = task.config.training.model_copy(update={"seed": seed})
+        one = replace(
+            task,
+            config=task.config.model_copy(update={"training": training}),
+            inputs=files.hash_value([task.inputs, seed]),
+            folder=task.folder / f"seed_{seed}",
+            part=Part(number, len(seeds), seed),
         )
-    return last
+        folder = experiment.seed_model(seed)
+        trained = _standing_model(one.folder, folder, one.inputs)
+        if trained is None:
+            trained = _train_one(one, folder, interruption)
+            checkpoints.mark_finished(one.folder, one.inputs, trained)
+        interruption.check()
+        models.append(trained)
+        _tell_seed(one, trained)
+    chosen = median(models)
+    _copy_model(experiment.seed_model(chosen.seed), experiment.model)
+    _tell_choice(models, chosen)
+    peaks = [model.peak_memory_mb for model in models if model.peak_memory_mb is not None]
+    return chosen.model_copy(
+        update={
+            "seeds": runs(models),
+            "seconds": round(sum(model.seconds for model in models), 3),
+            "peak_memory_mb": max(peaks, default=None),
+        }
+    )
 
 
-def _keep_best(task: _Task, last: Checkpoint) -> TrainedModel:
-    """Write the model of the best epoch, its reference logits and its facts."""
+def _tell_seed(task: Task, trained: TrainedModel) -> None:
+    events.emit(
+        "note",
+        f"{task.part}: validation macro-F1 {score(trained.best_val_macro_f1)} in epoch {trained.best_epoch:g}",
+        seed=trained.seed,
+        val_macro_f1=trained.best_val_macro_f1,
+    )
+
+
+def _tell_choice(models: list[TrainedModel], chosen: TrainedModel) -> None:
+    spread = mean_and_sd([model.best_val_macro_f1 for model in models])
+    told = f"{spread[0]:.3f} ± {spread[1]:.3f}" if spread else UNDEFINED
+    events.emit(
+        "note",
+        f"validation macro-F1 over {len(models)} seeds: {told}; the candidate is the median, seed {chosen.seed}",
+        seed=chosen.seed,
+    )
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    """Put the sealed model in `source` to `target`, too: the same files, and so the same digest."""
+    with files.atomic_folder(target) as folder:
+        for file in source.iterdir():
+            if file.name != files.MANIFEST:
+                shutil.copyfile(file, folder / file.name)
+
+
+def _train_one(task: Task, folder: Path, interruption: Interruption) -> TrainedModel:
+    """Train once and write the model of the best epoch to `folder`, sealed."""
+    fitted = fit(task, interruption)
+    last = fitted.last
     best = best_epoch(last.curve)
     assert best is not None, "a complete training has evaluated at least once"
     assert last.best is not None
-    _refuse_collapse(task, last, best.step)
     scorer = scoring.load_transformer(last.best, verified=True)  # by newest_verified, with `last`
-    _write_model(task, scorer, _card(task, last, best, scorer.model))
-    write_reference(task.experiment.reference, scorer, task.val.texts)
+    _write_model(task, folder, scorer, _card(task, fitted, best, scorer.model))
     return TrainedModel(
         base=task.config.model.name,
         base_revision=last.note.base_revision,
         labels=task.data.labels,
         max_length=task.config.model.max_length,
         parameters=scorer.model.num_parameters(),
-        digest=files.folder_digest(task.experiment.model),
+        digest=files.folder_digest(folder),
         best_epoch=best.epoch,
         best_val_macro_f1=best.val_macro_f1,
         global_step=last.step,
         max_steps=last.max_steps,
-        stopped_early=_stopped_early(last, task.config),
+        stopped_early=stopped_early(last, task.config),
         curve=last.curve,
         class_weights=last.note.class_weights,
         seed=task.config.training.seed,
         device=last.note.device,
-        seconds=last.note.seconds,
+        seconds=fitted.seconds,
         peak_memory_mb=last.note.peak_memory_mb,
         synthetic=task.data.synthetic,
+        attempts=fitted.attempts,
+        never_predicted=_never_predicted(task, predicted_rows(last)),
         vocabulary=scorer.model.config.vocab_size,
         whole_vocabulary=last.note.whole_vocabulary,
     )
 
 
-def _refuse_collapse(task: _Task, last: Checkpoint, best_step: int) -> None:
-    """Raise TrainingError when even the best epoch answers the same class for every validation row."""
-    entry = next(e for e in last.history if e["step"] == best_step and "eval_predicted_classes" in e)
-    if entry["eval_predicted_classes"] > 1 or len(set(task.val.label_ids)) == 1:
-        return
-    training = task.config.training
-    raise TrainingError(
-        f"the model collapsed: after {last.step} steps it predicts one class for all {len(task.val)} validation rows "
-        f"(macro-F1 {entry['eval_macro_f1']:.3f})",
-        kind="collapsed",
-        remedy=f"it learnt nothing yet or its steps were too large: change training.learning_rate (it is "
-        f"{training.learning_rate:g}; 1e-5 to 5e-5 suit pre-trained models, 5e-4 to 3e-3 those from scratch), give "
-        "more training.epochs, or set training.class_weights to balanced",
-    )
+def _never_predicted(task: Task, predicted: list[int]) -> tuple[str, ...]:
+    present = set(task.val.label_ids)
+    labels = [label for number, label in enumerate(task.data.labels) if number in present and not predicted[number]]
+    if labels:
+        rows = sum(task.val.labels.count(label) for label in labels)
+        events.emit(
+            "warning",
+            f"the model gives {listed(labels)} to no validation row, and {number_of(rows, 'row')} should have it: "
+            "training.class_weights: balanced, more rows of it, or more epochs may help",
+            labels=labels,
+        )
+    return tuple(labels)
 
 
-def _card(task: _Task, last: Checkpoint, best: EpochScores, model: "PreTrainedModel") -> str:
+def _card(task: Task, fitted: Fitted, best: EpochScores, model: "PreTrainedModel") -> str:
     from ml_run.reporting import ModelFacts, render_model_card
 
     facts = ModelFacts(
         base=task.config.model.name,
-        base_revision=last.note.base_revision,
+        base_revision=fitted.last.note.base_revision,
         labels=task.data.labels,
         max_length=task.config.model.max_length,
         parameters=model.num_parameters(),
@@ -235,13 +212,14 @@ def _card(task: _Task, last: Checkpoint, best: EpochScores, model: "PreTrainedMo
         best_epoch=best.epoch,
         best_val_macro_f1=best.val_macro_f1,
         vocabulary=model.config.vocab_size,
-        whole_vocabulary=last.note.whole_vocabulary,
+        whole_vocabulary=fitted.last.note.whole_vocabulary,
+        attempts=fitted.attempts,
     )
     return render_model_card(task.config, task.data, facts)
 
 
-def _write_model(task: _Task, scorer: scoring.TransformerScorer, card: str) -> None:
-    with files.atomic_folder(task.experiment.model) as folder:
+def _write_model(task: Task, model: Path, scorer: scoring.TransformerScorer, card: str) -> None:
+    with files.atomic_folder(model) as folder:
         scorer.model.save_pretrained(folder)
         scorer.tokenizer.save_pretrained(folder)
         (folder / "README.md").write_text(card, "utf-8")

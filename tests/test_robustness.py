@@ -1,0 +1,166 @@
+"""The known ways in which training goes wrong, forced in real trainings: caught, named and mended."""
+
+import json
+import logging
+import signal
+
+import pytest
+
+from conftest import make_rows
+from ml_run.errors import TrainingError
+from train_harness import prepare, train_apart
+
+TOO_HIGH = 0.05  # scratch:tiny is dead after an epoch of it, and learns with a fifth of it
+KILL = (signal.SIGKILL,)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def warnings(caplog):
+    """What the run warned of, in order."""
+    caplog.set_level(logging.INFO, logger="ml_run")
+    return lambda: [r.getMessage() for r in caplog.records if getattr(r, "event", "") == "warning"]
+
+
+@pytest.fixture(scope="module")
+def mended(tmp_path_factory):
+    """A training that collapsed and was mended by its second attempt."""
+    work = prepare(tmp_path_factory.mktemp("mended"), learning_rate=TOO_HIGH, epochs=4)
+    return work, work.train()
+
+
+def test_a_collapsed_training_is_mended_by_a_lower_learning_rate(mended):
+    """It stops as soon as it is sure, tries once more with a fifth of the rate, and the record tells both attempts."""
+    work, trained = mended
+    first, second = trained.attempts
+    assert first.failure.startswith("training collapsed: at step 8 of 16 the model gives all 30 validation rows")
+    assert (first.learning_rate, first.warmup_ratio) == (TOO_HIGH, 0.1)
+    assert (second.learning_rate, second.warmup_ratio, second.failure) == (pytest.approx(TOO_HIGH / 5), 0.2, "")
+    assert trained.best_val_macro_f1 > 0.34
+    assert trained.seconds > first.seconds > 0
+    assert [path.name for path in work.experiment.checkpoints.iterdir()] == ["finished.json"]
+
+
+def test_the_model_card_tells_of_both_attempts(mended):
+    """Whoever gets the model learns with which rate it was trained, and which one failed."""
+    card = (mended[0].experiment.model / "README.md").read_text()
+    assert "| Learning rate | 0.01 at its peak, warm-up over 20.0 % of the steps |" in card
+    assert "| Given up: learning rate 0.05 | Training collapsed: at step 8 of 16" in card
+
+
+def test_r12_a_training_killed_in_its_second_attempt_goes_on_in_it(mended, tmp_path):
+    """R12: resumed, the second attempt ends with the weights of one that nothing happened to, to the bit."""
+    work = prepare(tmp_path, learning_rate=TOO_HIGH, epochs=4)
+    outcome = train_apart(work, signals=KILL, at=7, every_step=True, rates=(0, TOO_HIGH / 2))
+    assert outcome.code == -signal.SIGKILL
+    assert work.checkpoints()[-1] == "checkpoint-6"
+    trained = work.train()
+    assert [attempt.learning_rate for attempt in trained.attempts] == [TOO_HIGH, pytest.approx(TOO_HIGH / 5)]
+    assert work.weights() == mended[0].weights()
+
+
+def test_a_second_collapse_ends_with_both_attempts_named(tmp_path):
+    """Exit 4 says what was tried; there is no model."""
+    work = prepare(tmp_path, learning_rate=0.5, epochs=4)
+    with pytest.raises(TrainingError, match="two attempts failed") as caught:
+        work.train()
+    assert caught.value.found.startswith("two attempts failed: with learning rate 0.5, training collapsed: at step")
+    assert "; with learning rate 0.1, training collapsed: at step" in caught.value.found
+    assert caught.value.remedy.startswith("set training.learning_rate well below 0.1 (")
+    assert (caught.value.kind, caught.value.exit_code) == ("collapsed", 4)
+    assert not work.experiment.model.exists()
+
+
+def test_on_collapse_stop_ends_with_the_first(tmp_path):
+    """Who wants to decide alone gets the error with its advice, and nothing is tried again."""
+    work = prepare(tmp_path, learning_rate=TOO_HIGH, epochs=4, on_collapse="stop")
+    with pytest.raises(TrainingError, match="training collapsed: at step 8 of 16") as caught:
+        work.train()
+    assert caught.value.remedy.startswith("lower training.learning_rate (it is 0.05; 1e-5 to 5e-5 suit pre-trained")
+
+
+@pytest.mark.parametrize("at", [2, 5, 12])
+def test_r15_a_training_that_diverged_is_tried_once_more(tmp_path, at):
+    """R15: NaN at the second step, in the middle, at the last step: a second attempt with a fifth of the rate."""
+    work = prepare(tmp_path)
+    outcome = train_apart(work, poison=True, at=at, rates=(0.001, 1))
+    assert (outcome.code, outcome.error) == (0, "")
+    assert f"by step {at} of 12; once more from the start, with learning rate 0.0004 in place of 0.002" in outcome.err
+    trained = work.train()
+    assert [attempt.learning_rate for attempt in trained.attempts] == [0.002, pytest.approx(0.0004)]
+    assert trained.attempts[0].failure.startswith("training diverged: ")
+
+
+def test_r15_nan_at_the_first_step_is_the_models_own_fault(tmp_path):
+    """R15: the loss of the first step is that of the base model, which no learning rate mends."""
+    outcome = train_apart(prepare(tmp_path), poison=True, at=1)
+    assert (outcome.code, outcome.kind) == (4, "non_finite")
+    assert "by step 1 of 12" in outcome.message
+    assert "once more" not in outcome.err
+
+
+# --- what is no collapse --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [2e-5, 1e-4])
+def test_learning_slowly_is_no_collapse(tmp_path, warnings, rate):
+    """A model that has hardly left its start is trained to its end, and a warning says that it hardly learnt."""
+    trained = prepare(tmp_path, learning_rate=rate, epochs=3, train=96).train()
+    assert (len(trained.attempts), trained.global_step, trained.stopped_early) == (1, 18, False)
+    hardly = [said for said in warnings() if "the model has hardly learnt" in said]
+    assert len(hardly) == (rate == 2e-5)
+
+
+def test_a_class_never_predicted_is_a_warning(tmp_path, warnings):
+    """A rare class that the model never gives is named at the end, and is no reason to stop."""
+    rows = [row for row in make_rows(96) if row["label"] != "Southern"] + make_rows(12, seed=5)[2::3]
+    trained = prepare(tmp_path, rows={"train": rows}, learning_rate=0.001, epochs=2).train()
+    assert trained.never_predicted == ("Southern",)
+    assert len(trained.attempts) == 1
+    (said,) = warnings()
+    assert said.startswith("the model gives Southern to no validation row, and 10 rows should have it: ")
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+
+def test_r17_out_of_memory_goes_on_in_smaller_portions(tmp_path):
+    """R17: less memory than a step needs: portions are halved until they fit, and the steps stay the same steps."""
+    rows = [row | {"text": row["text"] * 20} for row in make_rows(64)]
+    options = {"rows": {"train": rows}, "batch_size": 64, "model": {"max_length": 256}, "val": 12, "epochs": 2}
+    work = prepare(tmp_path / "short", **options)
+    outcome = train_apart(work, memory_mb=400)
+    assert (outcome.code, outcome.error) == (0, "")
+    assert "memory ran out with 64 rows at once: going on with 32, 2 times a step, which stays the same step" in (
+        outcome.err
+    )
+    finished = json.loads((work.experiment.checkpoints / "finished.json").read_text())["trained"]
+    (attempt,) = finished["attempts"]
+    assert attempt["micro_batch"] < 64
+    assert attempt["micro_batch"] * attempt["accumulation"] == 64
+    assert finished["global_step"] == 2
+    roomy = prepare(tmp_path / "roomy", **options)
+    roomy.train()
+    short, long = (json.loads(w.experiment.reference.read_text())["logits"] for w in (work, roomy))
+    for found, expected in zip(short, long, strict=True):
+        assert found == pytest.approx(expected, abs=0.05)
+
+
+def test_r17_no_portion_is_smaller_than_a_row(tmp_path):
+    """R17: when even one row does not fit, the error says what else can be done."""
+    rows = [row | {"text": row["text"] * 20} for row in make_rows(4)]
+    work = prepare(tmp_path, rows={"train": rows}, batch_size=2, model={"max_length": 512})
+    outcome = train_apart(work, memory_mb=60)
+    assert (outcome.code, outcome.kind) == (4, "out_of_memory")
+    assert "memory ran out with 1 row at once" in outcome.message
+    assert "lower model.max_length, name a smaller model" in outcome.message
+    assert not work.experiment.model.exists()
