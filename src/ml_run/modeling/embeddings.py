@@ -53,6 +53,15 @@ class EmbeddingTable:
         return padding if isinstance(padding, int) else None
 
     @property
+    def counts_from_padding(self) -> bool:
+        """True when more than the table goes by the padding token's id: RoBERTa's kin count positions from it."""
+        return any(
+            vars(module).get("padding_idx") is not None
+            for module in self._model.modules()
+            if not any(module is table for table in self._modules)
+        )
+
+    @property
     def named_ids(self) -> set[int]:
         """The ids that the model's config names, such as `pad_token_id`."""
         found: set[int] = set()

@@ -169,11 +169,12 @@ def _trimmed(base: BaseModel, config: ModelConfig, texts: Sequence[str], unlabel
             ) from reason
         events.logger.info(f"the vocabulary stays whole: {reason}")
         return base
-    events.logger.info(
-        f"vocabulary trimmed to the corpus: {done.before:,} → {done.after:,} pieces, {parameters / 1e6:.1f} M → "
-        f"{base.model.num_parameters() / 1e6:.1f} M parameters; about {percent(done.unseen)} of the tokens of new "
-        "texts will be spelled in smaller pieces"
-    )
+    saved = f"{parameters / 1e6:.1f} M → {base.model.num_parameters() / 1e6:.1f} M parameters"
+    kept = "the corpus"
+    if done.by_scripts:
+        few = f"{percent(done.unseen)} of their tokens are in one text only"
+        kept = f"the scripts of the corpus (its texts are too few for more: {few}; data.unlabelled_path can add texts)"
+    events.logger.info(f"vocabulary trimmed to {kept}: {done.before:,} → {done.after:,} pieces, {saved}")
     return replace(base, tokenizer=done.tokenizer, whole_vocabulary=done.before)
 
 

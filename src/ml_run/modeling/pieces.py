@@ -48,6 +48,10 @@ class Pieces:
         """The id of every piece."""
         return {piece: number for number, piece in self.names.items()}
 
+    @cached_property
+    def _texts(self) -> dict[int, str]:
+        return {number: self._text(piece) for number, piece in self.names.items()}
+
     def always(self) -> set[int]:
         """Pieces without which the tokenizer would no longer do what it does: added, unknown, bytes, the last resort.
 
@@ -68,21 +72,30 @@ class Pieces:
     def spelling(self, counts: Mapping[int, int]) -> set[int]:
         """Pieces of one character that any text in the scripts of the corpus can be spelled with.
 
-        All letters of every script that at least one letter in a thousand belongs to, and whatever belongs to no
-        other script: digits, punctuation, symbols.
+        All letters of its scripts, and whatever belongs to no other script: digits, punctuation, symbols.
+
+        Args:
+            counts: how often the corpus uses each piece, by id.
+        """
+        return {number for number in self.in_scripts(counts) if len(self._texts[number]) <= 1}
+
+    def in_scripts(self, counts: Mapping[int, int]) -> set[int]:
+        """Pieces without a character of another script than those of the corpus.
+
+        A script is one of the corpus when one letter in a thousand belongs to it.
 
         Args:
             counts: how often the corpus uses each piece, by id.
         """
         letters: Counter[str] = Counter()
         for number, count in counts.items():
-            for character in self._text(self.names[number]):
-                if character.isalpha() and (script := script_of(character)):
-                    letters[script] += count
+            for script in filter(None, map(_script, self._texts[number])):
+                letters[script] += count
         used = {script for script, count in letters.items() if count >= _STRAY * letters.total()}
-        characters = {number: text for number, piece in self.names.items() if len(text := self._text(piece)) <= 1}
-        others = {script for text in characters.values() if (script := script_of(text))} - used
-        return {number for number, text in characters.items() if _script(text, others) not in others}
+        characters = {character for text in self._texts.values() for character in text}
+        others = {script for script in map(_script, characters) if script} - used
+        foreign = {c for c in characters if (_script(c) or _named_script(c)) in others}
+        return {number for number, text in self._texts.items() if foreign.isdisjoint(text)}
 
     def closed(self, kept: set[int]) -> set[int]:
         """`kept` and the pieces that its members are merged from, so that each of them can still be reached."""
@@ -139,12 +152,13 @@ class Pieces:
         return piece.lstrip(_BLANK).removeprefix(self._prefix).removesuffix(self._suffix)
 
 
-def _script(character: str, others: set[str]) -> str | None:
-    """The script of a character; of one that is no letter, that one of `others` which its Unicode name begins with."""
-    if not character or character.isalpha():
-        return script_of(character)
-    word = unicodedata.name(character, "").partition(" ")[0].partition("-")[0].capitalize()
-    return word if word in others else None
+def _script(character: str) -> str | None:
+    return script_of(character) if character.isalpha() else None
+
+
+def _named_script(character: str) -> str:
+    """The word that the Unicode name of a digit, mark or sign begins with: its script, if it has one."""
+    return unicodedata.name(character, "").partition(" ")[0].partition("-")[0].capitalize()
 
 
 def _renumbered(processor: Any, new_ids: Mapping[int, int]) -> Any:
