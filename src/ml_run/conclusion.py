@@ -197,6 +197,7 @@ def _result(experiment: Experiment) -> RunResult:
         criteria=verdict.criteria if verdict else (),
         scores=_scores(evaluation),
         n_test=evaluation.n if evaluation else None,
+        spread=evaluation.spread if evaluation else None,
         deployment=decision.deployment if decision else None,
         registration=_read(experiment.registration, Registration),
         report=experiment.relative(experiment.report_html),

@@ -98,9 +98,14 @@ class Experiment:
         """The trained model."""
         return self.folder / "model"
 
+    @property
+    def seed_models(self) -> Path:
+        """The models of `training.seeds`; removed once they have been scored."""
+        return self.folder / "models"
+
     def seed_model(self, seed: int) -> Path:
-        """The model of one of `training.seeds`; removed once it has been scored."""
-        return self.folder / "models" / f"seed_{seed}"
+        """The model of one of `training.seeds`."""
+        return self.seed_models / f"seed_{seed}"
 
     @property
     def reference(self) -> Path:
@@ -121,6 +126,11 @@ class Experiment:
     def metrics(self) -> Path:
         """`Evaluation` as JSON."""
         return self.evaluation / "metrics.json"
+
+    @property
+    def seed_scores(self) -> Path:
+        """Test scores of the models of `training.seeds`, by digest."""
+        return self.evaluation / "seeds.json"
 
     @property
     def predictions(self) -> Path:

@@ -459,6 +459,28 @@ class Comparison(Record):
     """Why a difference is missing, when it is."""
 
 
+class SeedScore(Record):
+    """What the model of one seed scores on the test split."""
+
+    seed: int
+    best_val_macro_f1: Number
+    macro_f1: float
+    accuracy: float
+
+
+class Spread(Record):
+    """The spread of training: test scores of models that differ in their seed alone, standard deviations with n - 1.
+
+    It says how far another seed would move the score; the interval of an `Estimate`, how far another test set would.
+    """
+
+    seeds: tuple[SeedScore, ...]
+    macro_f1_mean: float
+    macro_f1_sd: float
+    accuracy_mean: float
+    accuracy_sd: float
+
+
 class Evaluation(Record):
     """The evaluate stage's answer, on the test split only."""
 
@@ -477,6 +499,8 @@ class Evaluation(Record):
     """`TrainedModel.digest` of the candidate that was judged: no other is deployed on this evaluation."""
     candidate_without_leaks: ModelScores | None = None
     """With `data.leaks: keep`: the scores on the test rows that have no copy in train."""
+    spread: Spread | None = None
+    """With `training.seeds`: the scores of all of them. The candidate is the median by validation, whatever these."""
 
 
 # --- gate -----------------------------------------------------------------------------------------------------------
@@ -629,6 +653,8 @@ class RunResult(Record):
     scores: dict[str, dict[str, Estimate]] = {}
     """By model (candidate, baselines, production), then metric."""
     n_test: int | None = None
+    spread: Spread | None = None
+    """With `training.seeds`: test scores of all of them, their mean and standard deviation."""
     deployment: Deployment | None = None
     registration: Registration | None = None
     report: str | None = None

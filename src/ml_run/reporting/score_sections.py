@@ -106,9 +106,35 @@ def scores(facts: Facts, evaluation: Evaluation) -> Section:
         _models_table(evaluation),
     ]
     content += [_comparisons_table(evaluation)] if evaluation.comparisons else []
+    content += _spread(evaluation)
     content += [class_scores(evaluation.candidate.classes, facts.config.gate.min_class_f1), _classes_table(evaluation)]
     content += _confusion(evaluation)
     return Section("scores", "Scores on the test split", tuple(content))
+
+
+def _spread(evaluation: Evaluation) -> list[Content]:
+    """What another seed would have changed, beside what another test set would."""
+    spread = evaluation.spread
+    if spread is None:
+        return []
+    rows: list[list[Loose]] = [
+        [str(one.seed), score(one.best_val_macro_f1), score(one.macro_f1), score(one.accuracy)] for one in spread.seeds
+    ]
+    rows.append(
+        [
+            "mean ± standard deviation",
+            "",
+            f"{score(spread.macro_f1_mean)} ± {score(spread.macro_f1_sd)}",
+            f"{score(spread.accuracy_mean)} ± {score(spread.accuracy_sd)}",
+        ]
+    )
+    said = (
+        "Two different things: the interval of the candidate says how far another test set of this size could move its "
+        "score; the spread below says how far another seed of the training would. The candidate is the median by "
+        "validation macro-F1, whatever it scores here."
+    )
+    columns: list[Loose] = ["Seed", "Validation macro-F1", "Test macro-F1", "Test accuracy"]
+    return [paragraph(said), table("The spread of training: one model a seed", columns, rows, numeric=" nnn")]
 
 
 def thresholds(config: Config) -> dict[str, float | None]:

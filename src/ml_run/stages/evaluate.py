@@ -64,6 +64,7 @@ def evaluate_model(
         TrainingError: the candidate gives scores that are no numbers.
     """
     from ml_run.modeling.scoring import load_scorer
+    from ml_run.modeling.seed_scores import spread_of_seeds
 
     train, val, test = (read_split(experiment.split(name)) for name in ("train", "val", "test"))
     scorer = load_scorer(experiment.model)
@@ -87,6 +88,13 @@ def evaluate_model(
         latency_ms_p95=p95,
         model_digest=model.digest,
         candidate_without_leaks=_without_leaks(config, candidate, test, data.labels, seed),
+        spread=spread_of_seeds(
+            experiment,
+            model,
+            test.label_ids,
+            len(data.labels),
+            lambda other, name: _predict(other, name, test, data.labels).ids,
+        ),
     )
 
 
