@@ -27,7 +27,7 @@ def run(tmp_path):
 
 
 def with_rows(run, test=90):
-    for seed, (name, count) in enumerate({"train": 60, "test": test}.items()):
+    for seed, (name, count) in enumerate({"train": 60, "test": test, "val": 45}.items()):
         write(run, name, make_rows(count, seed + 10))
     return run
 

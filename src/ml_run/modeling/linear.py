@@ -169,8 +169,8 @@ def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         found = {_type(node) for node in _nodes(json.loads(archive.read("schema.json")))}
     if found - _TRUSTED:
-        module, name, _ = min(found - _TRUSTED)
-        raise ValueError(f"{ARRAYS} holds a {module}.{name}, which no linear model needs")
+        module, name, loader = max(found - _TRUSTED)
+        raise ValueError(f"{ARRAYS} holds a {module}.{name} ({loader}), which no linear model needs")
     arrays: dict[str, NDArray[Any]] = _skops().loads(content)
     return arrays
 
