@@ -166,3 +166,9 @@ def test_a_rule_that_is_off_is_not_looked_for():
 def test_names_of_annotator_fields(name, is_one):
     """Known names are known in any case; nothing is guessed from a part of a name."""
     assert is_annotator_field(name) is is_one
+
+
+@pytest.mark.parametrize("cell", ["[" * 100_000, '{"a":' * 100_000])
+def test_brackets_without_end_are_no_labels(cell):
+    """A cell of more brackets than can be read holds nothing, and stops nothing."""
+    assert not check_annotators(splits_of([{"annotations": cell}] * 3), Checks()).findings

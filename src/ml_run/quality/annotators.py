@@ -207,7 +207,7 @@ def _parsed(value: Any) -> Any:
     if value.strip()[:1] in ("[", "{"):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter of thousands of brackets
             return None
     return value.split(_CELL_SEPARATOR) if _CELL_SEPARATOR in value else None
 
