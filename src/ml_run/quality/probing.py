@@ -27,6 +27,8 @@ FEWEST_OF_A_CLASS = 5
 _KEPT_OF_A_CLASS = 20
 _MOST_FITS = 2_000_000
 """Rows times classes: a linear model of k classes is k models."""
+_MOST_CLASSES = math.isqrt(_MOST_FITS // FEWEST_OF_A_CLASS)
+"""Classes of which five rows each are all that can be asked about."""
 _CHARACTERS_READ = 1_000
 _FEATURES = 50_000
 
@@ -48,8 +50,9 @@ class Sample:
 def take_sample(splits: Splits, most: int, seed: int) -> Sample | None:
     """At most about `most` rows, each class by its share of all rows, and 20 of a class where there are as many.
 
-    Classes of fewer than five rows are left out. None where fewer than two classes are left. With more than 40
-    classes the sample shrinks, so that the time needed does not grow with their number.
+    Classes of fewer than five rows are left out, and all but the 632 largest. None where fewer than two classes are
+    left. With many classes the sample shrinks, at last to five rows of each, so that the time needed does not grow
+    with their number.
     """
     import numpy as np
 
@@ -57,14 +60,18 @@ def take_sample(splits: Splits, most: int, seed: int) -> Sample | None:
     for split, rows in splits.items():
         for number, row in enumerate(rows):
             places[row.label].append((split, number))
-    labels = tuple(sorted(label for label, found in places.items() if len(found) >= FEWEST_OF_A_CLASS))
+    large = [label for label, found in places.items() if len(found) >= FEWEST_OF_A_CLASS]
+    labels = tuple(sorted(sorted(large, key=lambda label: (-len(places[label]), label))[:_MOST_CLASSES]))
     if len(labels) < 2:  # noqa: PLR2004 -- nothing to tell apart
         return None
     whole = sum(map(len, places.values()))
     share = min(1.0, min(most, _MOST_FITS // len(labels)) / whole)
+    fewest = max(FEWEST_OF_A_CLASS, min(_KEPT_OF_A_CLASS, _MOST_FITS // len(labels) ** 2))
     chance = random.Random(seed)  # noqa: S311 -- reproducible, not secret
     taken = [
-        (split, number, c) for c, name in enumerate(labels) for split, number in _part(places[name], share, chance)
+        (split, number, c)
+        for c, name in enumerate(labels)
+        for split, number in _part(places[name], share, fewest, chance)
     ]
     return Sample(
         rows=[splits[split][number] for split, number, _ in taken],
@@ -75,8 +82,8 @@ def take_sample(splits: Splits, most: int, seed: int) -> Sample | None:
     )
 
 
-def _part(found: list[tuple[str, int]], share: float, chance: random.Random) -> list[tuple[str, int]]:
-    wanted = max(math.ceil(share * len(found)), min(len(found), _KEPT_OF_A_CLASS))
+def _part(found: list[tuple[str, int]], share: float, fewest: int, chance: random.Random) -> list[tuple[str, int]]:
+    wanted = max(math.ceil(share * len(found)), fewest)
     return found if wanted >= len(found) else chance.sample(found, wanted)
 
 
@@ -99,7 +106,7 @@ def ngram_features(texts: Sequence[str]) -> Any:
 
 
 def _opening(text: str) -> str:
-    return " ".join(text[: 10 * _CHARACTERS_READ].split(maxsplit=WORDS_READ)[:WORDS_READ])[:_CHARACTERS_READ]
+    return " ".join(text.lstrip()[: 10 * _CHARACTERS_READ].split(maxsplit=WORDS_READ)[:WORDS_READ])[:_CHARACTERS_READ]
 
 
 def linked(keys: Sequence[Hashable], others: Sequence[Hashable | None]) -> NDArray[np.int64]:
