@@ -203,3 +203,16 @@ def test_genuine_news_has_no_shortcut(language):
     assert found == {}
     assert list(probes) == ["length", "punctuation", "encoding", "url"]
     assert probes["url"].text > 0.6
+
+
+def test_numbers_too_large_for_a_tree():
+    """A field of numbers beyond what a tree compares is asked all the same, and tells what it tells."""
+    sizes = {"Central": 1e40, "Northern": 1.0, "Southern": -1e300}
+    found, _ = found_in(splits_of(lambda number, label, chance: {"views": sizes[label] * (1 + number / 1000)}))
+    assert list(found) == ["views"]
+
+
+def test_texts_that_begin_with_thousands_of_blanks():
+    """The words behind very many blanks are read."""
+    _, probes = found_in(splits_of(text=lambda text, label, chance: " " * 20_000 + text))
+    assert probes["length"].text == 1.0

@@ -59,6 +59,8 @@ _SHOWN = 40
 _TELLING = 5
 """Rows of one value from which it is an example."""
 _DEEP = 6
+_LARGEST = 1e30
+"""Trees compare 32-bit numbers, and refuse what is larger."""
 _NUMBER = re.compile(r"\d+")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- differences only
 
@@ -181,7 +183,7 @@ def _by_tree(asked: _Rows, features: Sequence[Sequence[float]], depth: int = 3) 
     import numpy as np
     from sklearn.tree import DecisionTreeClassifier
 
-    table = np.asarray(features, np.float32)
+    table = np.clip(np.asarray(features, np.float64), -_LARGEST, _LARGEST).astype(np.float32)
     predicted = np.zeros_like(asked.ids)
     for fold in range(probing.FOLDS):
         held = asked.folds == fold
