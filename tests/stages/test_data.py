@@ -351,6 +351,16 @@ def test_a_label_only_in_test_is_an_error(tmp_path, form):
     assert _places(found)[0] == (f"data/test.{form}", _line(0, form))
 
 
+def test_one_file_for_train_and_test(tmp_path):
+    """Where every training row of a label is left out as a copy, that is said, and not that train never had it."""
+    rows = _clean()
+    rows["test"] = [row for row in rows["train"] if row["label"] != "Central"] + rows["test"][:60]
+    found = _finding(_prepare(tmp_path, rows)[0], "label_only_in_eval")
+    message = "every training row of 'Northern', 'Southern' has a copy in val or test, and was left out for it"
+    assert (found.severity, found.message) == ("error", message)
+    assert found.remedy == "give train other rows than val and test: make the splits again, or add training rows"
+
+
 def test_classes_too_small_to_learn_or_judge(tmp_path):
     """Under 10 rows of a class in train or test is an error, under 30 in test a warning, none in val a warning."""
     rows = _clean()

@@ -25,6 +25,8 @@ class Copies:
     reviews: list[Review]
     leaks: tuple[LeakCount, ...]
     """Before any row was left out."""
+    emptied: frozenset[str]
+    """Labels of which every row of train was left out."""
     given_away: frozenset[str]
     """Hashes of the test rows that had a copy, exact or near, in train before any row was left out."""
 
@@ -76,4 +78,6 @@ def handle(
         *duplicates.near_conflict_reviews(near_conflicts),
         *leaks.leak_reviews(found),
     ]
-    return Copies(kept, left_out, findings, reviews, leaks.leak_counts(splits, near), leaks.given_away(found))
+    emptied = frozenset(row.label for row in splits["train"]).difference(row.label for row in kept["train"])
+    counts = leaks.leak_counts(splits, near)
+    return Copies(kept, left_out, findings, reviews, counts, emptied, leaks.given_away(found))

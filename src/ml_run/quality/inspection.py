@@ -53,6 +53,8 @@ class Subject:
     fields: Fields
     profile: Profile | None
     guess: LanguageGuess | None
+    emptied: frozenset[str]
+    """Labels of which every row of train was left out as a leak."""
 
 
 def inspect(subject: Subject, config: Config, checks: Checks) -> Inspection:
@@ -67,7 +69,7 @@ def inspect(subject: Subject, config: Config, checks: Checks) -> Inspection:
 
 def _characters(subject: Subject, _config: Config, checks: Checks, found: Inspection) -> None:
     splits = subject.splits
-    found.findings += labels.label_findings(splits, subject.counts, checks)
+    found.findings += labels.label_findings(splits, subject.counts, checks, subject.emptied)
     found.findings += nulls.null_findings(splits, subject.fields.label, checks)
     found.findings += text.text_findings(splits, subject.profile, checks)
     found.findings += lengths.length_findings(splits, checks)

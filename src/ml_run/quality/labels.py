@@ -92,12 +92,21 @@ def _rarest(splits: Splits, how_many: int) -> str:
 # --- findings -------------------------------------------------------------------------------------------------------
 
 
-def label_findings(splits: Splits, counts: Mapping[str, Mapping[str, int]], checks: Checks) -> list[Finding]:
-    """All findings about labels and their classes; `counts` as `class_counts` gives them."""
+def label_findings(
+    splits: Splits, counts: Mapping[str, Mapping[str, int]], checks: Checks, emptied: frozenset[str] = frozenset()
+) -> list[Finding]:
+    """All findings about labels and their classes.
+
+    Args:
+        splits: the rows that are used.
+        counts: as `class_counts` gives them.
+        checks: limits.
+        emptied: labels that train had, until its copies of val and test rows were left out.
+    """
     found = [
         _variant_finding(splits),
         _single_finding(splits, counts),
-        _eval_only_finding(splits, counts),
+        _eval_only_finding(splits, counts, emptied),
         _too_small_finding(counts, checks),
         _small_finding(counts, checks),
         _imbalance_finding(counts["train"], checks),
@@ -142,14 +151,25 @@ def _single_finding(splits: Splits, counts: Mapping[str, Mapping[str, int]]) -> 
     return finding("single_label", "error", f"all rows have the label {_quoted(labels)}", count=total(splits))
 
 
-def _eval_only_finding(splits: Splits, counts: Mapping[str, Mapping[str, int]]) -> Finding | None:
+def _eval_only_finding(
+    splits: Splits, counts: Mapping[str, Mapping[str, int]], emptied: frozenset[str]
+) -> Finding | None:
     absent = [label for label, count in counts["train"].items() if count == 0]
     if not absent:
         return None
     unseen = set(absent)  # where ids are taken for labels, there are many
     rows = [row for row in every_row(splits) if row.label in unseen]
-    message = f"{_quoted(absent)} {'occurs' if len(absent) == 1 else 'occur'} in val or test, but never in train"
-    return finding("label_only_in_eval", "error", message, map(sighting, rows), count=len(rows), total=total(splits))
+    never, left_out = [[label for label in absent if (label in emptied) is gone] for gone in (False, True)]
+    parts = []
+    if never:
+        parts.append(f"{_quoted(never)} {'occurs' if len(never) == 1 else 'occur'} in val or test, but never in train")
+    if left_out:
+        parts.append(f"every training row of {_quoted(left_out)} has a copy in val or test, and was left out for it")
+    seen = map(sighting, rows)
+    remedy = None if never else "give train other rows than val and test: make the splits again, or add training rows"
+    return finding(
+        "label_only_in_eval", "error", "; ".join(parts), seen, count=len(rows), total=total(splits), remedy=remedy
+    )
 
 
 def _too_small_finding(counts: Mapping[str, Mapping[str, int]], checks: Checks) -> Finding | None:

@@ -56,7 +56,7 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
     profile, guess = languages.choose_language(config.data.language, [row.text for row in every_row(splits)])
     copied = _handle_copies(config, duplicates.hash_rows(splits, profile), checks, profile, sources)
     splits, counts = copied.splits, labels.class_counts(copied.splits, names)
-    seen = inspection.inspect(inspection.Subject(splits, counts, used, profile, guess), config, checks)
+    seen = inspection.inspect(inspection.Subject(splits, counts, used, profile, guess, copied.emptied), config, checks)
     judged = checks.apply([*findings, *notes, *copied.findings, *seen.findings])
     _tell(judged)
 
