@@ -157,7 +157,8 @@ def group_findings(splits: Splits, field: str | None) -> list[Finding]:
     if not without:
         return []
     message = (
-        f"{number_of(len(without), 'row')} without {field!r} ({per_file(without)}): each counts as a group of its own"
+        f"{number_of(len(without), 'row')} without one value in {field!r} ({per_file(without)}): "
+        "each counts as a group of its own"
     )
     return [
         finding("missing_group", "warning", message, map(sighting, without), count=len(without), total=total(splits))
