@@ -279,3 +279,14 @@ def test_two_hundred_classes_are_judged_in_seconds():
     findings, records = look(support, {"min_f1": 0.8}, min_class_f1=0.7, decide_on="lower_bound")
     assert findings == []
     assert len(records) == 151
+
+
+def test_classes_of_one_size_need_the_same_rows():
+    """A hundred small classes are one search, not a hundred: their numbers are equal, wherever they stand."""
+    from ml_run.quality import f1_boundaries
+
+    f1 = F1Boundaries((8, *[12] * 30, 8, 9), seed=1)
+    f1_boundaries._rows_needed.cache_clear()
+    assert f1.rows_needed(0.9, 0) == f1.rows_needed(0.9, 31) > 8
+    assert len({f1.rows_needed(0.9, number) for number in range(1, 31)}) == 1
+    assert f1_boundaries._rows_needed.cache_info().misses == 2

@@ -47,9 +47,17 @@ class F1Boundaries:
 
         More rows of all classes in proportion, or of class `number` alone.
         """
-        n = sum(self.support) if number is None else self.support[number]
         if not self._possible:
             return None
+        if number is None:
+            return _rows_needed(self, threshold, None)
+        # Classes of one size among the same others need the same rows: they are looked for once.
+        others = sorted(rows for place, rows in enumerate(self.support) if place != number)
+        return _rows_needed(F1Boundaries((self.support[number], *others), self.seed), threshold, 0)
+
+    def search(self, threshold: float, number: int | None) -> int | None:
+        """`rows_needed`, worked out anew."""
+        n = sum(self.support) if number is None else self.support[number]
         low, high = 1.0, 1.0
         while not self._grown(high, number).provable(threshold, number):
             low, high = high, high * 2
@@ -107,6 +115,11 @@ class F1Boundaries:
 
 def _place(number: int | None) -> int:
     return 0 if number is None else number + 1
+
+
+@lru_cache(maxsize=1024)
+def _rows_needed(boundaries: F1Boundaries, threshold: float, number: int | None) -> int | None:
+    return boundaries.search(threshold, number)
 
 
 @lru_cache(maxsize=64)
