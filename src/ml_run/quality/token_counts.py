@@ -113,7 +113,8 @@ def load_reader(config: ModelConfig, train: Sequence[Row]) -> Reader:
 def _scratch_reader(config: ModelConfig, train: Sequence[Row]) -> Reader:
     from ml_run.modeling.scratch import SHAPES, learn_pieces
 
-    texts, left = [], _LEARNT_FROM
+    texts: list[str] = []
+    left = _LEARNT_FROM
     for row in train:
         left -= len(row.text)
         if left < 0 and texts:
