@@ -13,6 +13,7 @@ from ml_run.modeling import trainer as module
 from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder
 from ml_run.modeling.checkpoints import Note
 from ml_run.modeling.loading import load_base
+from ml_run.results import Compute
 from train_harness import Faults, make_fault
 
 NOTE = Note(inputs="these", seconds=0, base_revision=None, device="cpu", class_weights=None, peak_memory_mb=None)
@@ -29,6 +30,8 @@ ALL_KEYS = {
     "class_weights": "balanced",
 }
 OF_THE_STAGE = {"seeds", "on_collapse", "auto_batch"}  # what to train, and when to train again
+OF_THE_MACHINE = {"precision"}  # settled in modeling/compute.py
+BF16 = Compute(precision="bf16", why="", attention_dropout=False, allocator="system", threads=1)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +52,7 @@ def build(folder, count=30, note=NOTE, **training):
 
 def test_every_key_of_the_config_reaches_the_trainer(tmp_path):
     """No hyper-parameter is accepted and ignored; 30 rows in batches of 4, two a step, are 4 steps an epoch."""
-    assert set(ALL_KEYS) | OF_THE_STAGE == set(TrainingConfig.model_fields)
+    assert set(ALL_KEYS) | OF_THE_STAGE | OF_THE_MACHINE == set(TrainingConfig.model_fields)
     job = build(tmp_path, **ALL_KEYS, note=NOTE.model_copy(update={"class_weights": (1.0, 2.0, 3.0)}))
     arguments = job.args
     assert arguments.per_device_train_batch_size == 4
@@ -121,33 +124,6 @@ def test_batches_are_padded_to_their_own_longest_row(tmp_path):
     assert first["attention_mask"].sum(dim=1).max() == first["input_ids"].shape[1]
 
 
-def test_the_order_of_rows_follows_seed_and_epoch_alone():
-    """A resumed run sees the batches of the run it resumes, whatever the global random state."""
-    lengths = [number % 7 for number in range(100)]
-
-    def order(seed, epoch):
-        made = LengthGroupedOrder(lengths, 4, seed)
-        made.epoch = epoch
-        torch.rand(3)
-        return list(made)
-
-    assert order(1, 0) == order(1, 0)
-    assert sorted(order(1, 0)) == list(range(100))
-    assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (0, 1, 2)}) == 6
-
-
-def test_rows_come_back_as_they_were_encoded():
-    """The flat store of tokens gives each row its own."""
-    from ml_run.modeling import scratch
-
-    texts = ["guri", "guri biyo dadka", "", "suuq maanta"]
-    tokenizer = scratch.train_tokenizer(texts, pieces=300, max_length=8)
-    rows = EncodedRows(texts, [0, 1, 2, 0], tokenizer)
-    assert len(rows) == 4
-    assert [rows[i]["input_ids"] for i in range(4)] == tokenizer(texts, truncation=True, max_length=8)["input_ids"]
-    assert [rows[i]["labels"] for i in range(4)] == [0, 1, 2, 0]
-
-
 def test_the_loss_is_the_mean_over_the_whole_step():
     """With accumulation, a batch's sum is divided by the rows of the step, so portions do not change the gradient."""
     logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
@@ -155,6 +131,45 @@ def test_the_loss_is_the_mean_over_the_whole_step():
     whole = loss(SimpleNamespace(logits=logits), labels)
     parts = [loss(SimpleNamespace(logits=logits[s]), labels[s], num_items_in_batch=6) for s in (slice(4), slice(4, 6))]
     assert float(whole) == pytest.approx(float(sum(parts)), rel=1e-6)
+
+
+def test_portions_do_not_change_the_step(tmp_path, monkeypatch):
+    """However few tokens are held at once, loss and gradient are those of the whole batch."""
+
+    def step(most_tokens):
+        monkeypatch.setattr(module, "MOST_TOKENS", most_tokens)
+        job = build(tmp_path, batch_size=16)
+        for layer in job.model.modules():
+            if isinstance(layer, torch.nn.Dropout):
+                layer.p = 0.0
+        batch = next(iter(job.get_train_dataloader()))
+        loss = job.training_step(job.model, batch, num_items_in_batch=16)
+        return float(loss), [weights.grad.clone() for weights in job.model.parameters() if weights.grad is not None]
+
+    whole, parts = step(10_000), step(60)
+    assert parts[0] == pytest.approx(whole[0], rel=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(whole[1], parts[1], strict=True))
+
+
+def test_bf16_is_for_training_steps_alone(tmp_path):
+    """In bf16, layers compute in bf16 while training and in float32 while scoring; weights stay float32."""
+    seen = {True: set(), False: set()}
+    job = build(tmp_path, batch_size=8, epochs=1, note=NOTE.model_copy(update={"compute": BF16}))
+    layer = job.model.classifier.dense
+    layer.register_forward_hook(lambda module, _, out: seen[module.training].add(out.dtype))
+    job.train()
+    assert seen == {True: {torch.bfloat16}, False: {torch.float32}}
+    assert {weights.dtype for weights in job.model.parameters()} == {torch.float32}
+    losses = [entry["loss"] for entry in job.state.log_history if "loss" in entry]
+    assert all(math.isfinite(loss) for loss in losses)
+
+
+def test_without_a_note_training_is_in_float32(tmp_path):
+    """A checkpoint that says nothing of its arithmetic was made in float32, and goes on in it."""
+    job = build(tmp_path, batch_size=8)
+    assert not torch.is_autocast_enabled("cpu")
+    with job.compute_loss_context_manager():
+        assert not torch.is_autocast_enabled("cpu")
 
 
 def test_balanced_weights_match_scikit_learn():

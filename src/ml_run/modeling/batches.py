@@ -1,13 +1,17 @@
 """The training rows as the Trainer draws them: encoded once, grouped by length, in an order that a resume repeats."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
 _EPOCH_BITS = 16  # no two pairs of seed and epoch share an order
+_STEP_ON_CPU = 2
+_STEP_ON_ACCELERATOR = 8
 
 
 class EncodedRows:
@@ -29,7 +33,57 @@ class EncodedRows:
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         end = self._ends[row]
-        return {"input_ids": self._tokens[end - self.lengths[row] : end].tolist(), "labels": self._label_ids[row]}
+        return {"input_ids": self._tokens[end - self.lengths[row] : end], "labels": self._label_ids[row]}
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Makes a batch of rows: longest first, as wide as the longest, rounded up.
+
+    Tensor cores want widths that 8 divides. A CPU takes the same time for each token at any even width (measured from
+    16 to 512), and rounding up to 8 would be 12 % more tokens for headlines.
+    """
+
+    pad_id: int
+    longest: int
+    """Tokens that the model can read."""
+    accelerated: bool
+    """The model is on an accelerator."""
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, "torch.Tensor"]:
+        """Return `input_ids`, `attention_mask` and `labels`, each int64, [rows, width] and [rows]."""
+        import numpy as np
+        import torch
+
+        ordered = sorted(rows, key=lambda row: -len(row["input_ids"]))
+        lengths = np.array([len(row["input_ids"]) for row in ordered])
+        width = self.width(int(lengths[0]))
+        mask = np.arange(width) < lengths[:, None]
+        tokens = np.full(mask.shape, self.pad_id, dtype=np.int64)
+        tokens[mask] = np.concatenate([row["input_ids"] for row in ordered])
+        return {
+            "input_ids": torch.from_numpy(tokens),
+            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
+            "labels": torch.tensor([row["labels"] for row in ordered]),
+        }
+
+    def width(self, longest: int) -> int:
+        """Tokens that a row of `longest` ones is padded to."""
+        step = _STEP_ON_ACCELERATOR if self.accelerated else _STEP_ON_CPU
+        return max(longest, min(-(-longest // step) * step, self.longest))
+
+
+def portions(batch: dict[str, "torch.Tensor"], most_tokens: int | None) -> Iterator[dict[str, "torch.Tensor"]]:
+    """Cut a batch of `Padding` into portions of at most `most_tokens`, padding counted, but of a row at least.
+
+    Args:
+        batch: tensors whose first dimension is the rows.
+        most_tokens: None: do not cut.
+    """
+    rows, width = batch["input_ids"].shape
+    at_once = rows if most_tokens is None else max(1, most_tokens // width)
+    for start in range(0, rows, at_once):
+        yield {name: values[start : start + at_once] for name, values in batch.items()}
 
 
 class LengthGroupedOrder:

@@ -1,0 +1,43 @@
+"""How the machine is used to train: settled once, noted in the checkpoints, and done again as it was by a resume."""
+
+from typing import TYPE_CHECKING
+
+from ml_run.config import Config
+from ml_run.modeling import attention, machine, precision
+from ml_run.results import Compute
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+
+def settle(config: Config, model: "PreTrainedModel", device: "torch.device") -> Compute:
+    """Decide how to train `model`, measuring where the config leaves it to the machine.
+
+    Args:
+        config: `training.precision`, `model.attention_dropout` and `compute.allocator` decide.
+        model: about to be trained.
+        device: where.
+    """
+    import torch
+
+    choice = precision.choose(config.training.precision, device)
+    without = config.model.attention_dropout == "auto" and device.type == "cpu" and attention.can_be_set(model)
+    kept = config.compute.allocator == "auto" and device.type == "cpu" and machine.keep_freed_memory()
+    return Compute(
+        precision=choice.precision,
+        why=choice.why,
+        attention_dropout=not without,
+        allocator="kept" if kept else "system",
+        threads=torch.get_num_threads(),
+    )
+
+
+def apply(compute: Compute, model: "PreTrainedModel", device: "torch.device") -> None:
+    """Make this process and `model`, which is to train on `device`, train as `compute` says."""
+    if device.type != "cpu":
+        return
+    if compute.allocator == "kept":
+        machine.keep_freed_memory()
+    if attention.can_be_set(model):
+        attention.use(model, products=compute.precision == "bf16", dropout=compute.attention_dropout)

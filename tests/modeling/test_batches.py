@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+
+from ml_run.modeling import scratch
+from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder, Padding, portions
+
+
+def rows_of(*lengths):
+    return [{"input_ids": np.arange(5, 5 + n, dtype=np.int32), "labels": n} for n in lengths]
+
+
+def test_rows_come_back_as_they_were_encoded():
+    """The flat store of tokens gives each row its own."""
+    texts = ["guri", "guri biyo dadka", "", "suuq maanta"]
+    tokenizer = scratch.train_tokenizer(texts, pieces=300, max_length=8)
+    rows = EncodedRows(texts, [0, 1, 2, 0], tokenizer)
+    assert len(rows) == 4
+    stored = [rows[i]["input_ids"].tolist() for i in range(4)]
+    assert stored == tokenizer(texts, truncation=True, max_length=8)["input_ids"]
+    assert [rows[i]["labels"] for i in range(4)] == [0, 1, 2, 0]
+
+
+def test_a_batch_is_what_the_tokenizer_would_pad():
+    """Tokens, mask and labels are those of the library's own padding, longest row first."""
+    texts = ["guri", "guri biyo dadka", "suuq maanta"]
+    tokenizer = scratch.train_tokenizer(texts, pieces=300, max_length=40)
+    rows = EncodedRows(texts, [0, 1, 2], tokenizer)
+    batch = Padding(tokenizer.pad_token_id, 40, accelerated=False)([rows[i] for i in range(3)])
+    order = sorted(range(3), key=lambda i: -rows.lengths[i])
+    expected = tokenizer([texts[i] for i in order], padding=True, pad_to_multiple_of=2, return_tensors="pt")
+    assert torch.equal(batch["input_ids"], expected["input_ids"])
+    assert torch.equal(batch["attention_mask"], expected["attention_mask"])
+    assert batch["labels"].tolist() == order
+    assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
+
+
+@pytest.mark.parametrize(
+    ("accelerated", "longest", "width"),
+    [
+        (False, 21, 22),
+        (False, 22, 22),
+        (True, 21, 24),
+        (True, 24, 24),
+        (True, 509, 510),
+        (False, 509, 510),
+        (True, 1, 8),
+    ],
+)
+def test_widths_are_rounded_up_but_never_beyond_what_the_model_reads(accelerated, longest, width):
+    """Widths are even on a CPU, divisible by 8 on an accelerator, and at most what the model has room for: 510."""
+    batch = Padding(1, 510, accelerated=accelerated)(rows_of(longest, 1))
+    assert batch["input_ids"].shape == (2, width)
+    assert batch["attention_mask"].sum(dim=1).tolist() == [longest, 1]
+    assert (batch["input_ids"][0, longest:] == 1).all()
+
+
+def test_a_model_without_a_stated_limit_is_padded_all_the_same():
+    """A row that is longer than the tokenizer's limit, as a caller may hand in, is not cut here."""
+    assert Padding(1, 4, accelerated=False)(rows_of(9))["input_ids"].shape == (1, 9)
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(None, [5]), (1000, [5]), (40, [4, 1]), (20, [2, 2, 1]), (3, [1] * 5)])
+def test_portions_hold_as_many_rows_as_their_tokens_allow(most, sizes):
+    """No portion holds more tokens than allowed, unless a single row does; together they are the batch."""
+    batch = Padding(1, 64, accelerated=False)(rows_of(10, 9, 8, 7, 3))
+    parts = list(portions(batch, most))
+    assert [len(part["labels"]) for part in parts] == sizes
+    for name, values in batch.items():
+        assert torch.equal(torch.cat([part[name] for part in parts]), values)
+
+
+def test_the_order_of_rows_follows_seed_and_epoch_alone():
+    """A resumed run sees the batches of the run it resumes, whatever the global random state."""
+    lengths = [number % 7 for number in range(100)]
+
+    def order(seed, epoch):
+        made = LengthGroupedOrder(lengths, 4, seed)
+        made.epoch = epoch
+        torch.rand(3)
+        return list(made)
+
+    assert order(1, 0) == order(1, 0)
+    assert sorted(order(1, 0)) == list(range(100))
+    assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (0, 1, 2)}) == 6
+
+
+def test_headlines_lose_little_to_padding():
+    """Rows of like length come together: of lengths spread as headlines are, less than 8 % of a batch is padding."""
+    lengths = np.clip(np.random.default_rng(0).normal(22, 5, 1000), 8, 39).astype(int).tolist()
+    order, padding = LengthGroupedOrder(lengths, 16, 1), Padding(1, 128, accelerated=False)
+    drawn = list(order)
+    batches = [[lengths[row] for row in drawn[start : start + 16]] for start in range(0, len(drawn), 16)]
+    held = sum(len(batch) * padding.width(max(batch)) for batch in batches)
+    assert 1 - sum(lengths) / held < 0.08
