@@ -11,7 +11,7 @@ from ml_run import events
 from ml_run.config import Config
 from ml_run.errors import TrainingError
 from ml_run.interruption import Interruption
-from ml_run.modeling import attempts, checkpoints, failures, scoring
+from ml_run.modeling import attempts, checkpoints, compute, failures, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import EVALUATED, best_epoch, is_dead, patience_is_spent
 from ml_run.modeling.seeds import Part
@@ -127,11 +127,13 @@ def _first_note(task: Task, base: "BaseModel", attempt: int) -> Note:
     from ml_run.modeling import trainer
 
     balanced = task.config.training.class_weights == "balanced"
+    device = scoring.choose_device()
     return Note(
         inputs=task.inputs,
         seconds=0.0,
         base_revision=base.revision,
-        device=str(scoring.choose_device()),
+        device=str(device),
+        compute=compute.settle(task.config, base.model, device),
         class_weights=trainer.balanced_weights(task.train.label_ids, len(task.data.labels)) if balanced else None,
         peak_memory_mb=None,
         attempt=attempt,
@@ -141,8 +143,9 @@ def _first_note(task: Task, base: "BaseModel", attempt: int) -> Note:
 
 def _tell_start(task: Task, config: Config, parameters: int, note: Note, last: Checkpoint | None) -> None:
     named = f"{task.part}: " if task.part else ""
+    arithmetic = note.compute.precision if note.compute else "float32"
     events.logger.info(
-        f"{named}training {config.model.name} ({parameters:,} parameters, float32) on {note.device}: "
+        f"{named}training {config.model.name} ({parameters:,} parameters, {arithmetic}) on {note.device}: "
         f"{len(task.train):,} rows, {config.training.epochs} epochs, learning rate {config.training.learning_rate:g}"
         + (f", from step {last.step} of {last.max_steps}" if last else "")
     )

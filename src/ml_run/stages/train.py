@@ -182,6 +182,7 @@ def _train_one(task: Task, folder: Path, interruption: Interruption) -> TrainedM
         never_predicted=_never_predicted(task, predicted_rows(last)),
         vocabulary=scorer.model.config.vocab_size,
         whole_vocabulary=last.note.whole_vocabulary,
+        compute=last.note.compute,
     )
 
 
