@@ -121,6 +121,10 @@ def test_no_object_is_ever_made_from_a_file(folder):
         "no linear model can be loaded: linear.skops holds a sklearn.svm._classes.LinearSVC (ObjectNode), "
         "which no linear model needs"
     )
+
+
+def test_a_name_in_a_schema_is_never_called(folder):
+    """A type that nobody trusts is refused by name, before skops sees the file."""
     rewrite_schema(folder, lambda schema: schema["content"]["idf"].update(__module__="os", __class__="system"))
     assert "holds a os.system (NdArrayNode), which no linear model needs" in refusal(folder)
 
