@@ -1,5 +1,7 @@
 """What types cannot know: files, models and values that contradict one another."""
 
+import re
+
 import pytest
 
 from config_harness import GATE, config_text, faults, load, make_model
@@ -54,6 +56,45 @@ class TestFiles:
         (here / "folder.csv").mkdir()
         (here / "link.jsonl").symlink_to(here / "data/final/train.jsonl")
         assert faults(config_text(line)) == [f"ml_config.yaml:3 | data.val_path {found} | {remedy.format(here=here)}"]
+
+    @pytest.mark.parametrize(
+        ("value", "found", "remedy"),
+        [
+            (
+                "more.csv",
+                "only plain text is read here",
+                "name a text file with one text a line, its name ending in .txt or .txt.gz",
+            ),
+            (
+                "hf://a/b",
+                "only plain text is read here",
+                "name a text file with one text a line, its name ending in .txt or .txt.gz",
+            ),
+            ("moer.txt", "there is no such file", "did you mean more.txt?"),
+        ],
+    )
+    def test_unlabelled_texts(self, here, value, found, remedy):
+        """Further texts are a plain text file, and it is there."""
+        (here / "more.txt").write_text("guri")
+        line = f"unlabelled_path: {value}"
+        assert faults(config_text(line)) == [f"ml_config.yaml:3 | data.unlabelled_path is {value}: {found} | {remedy}"]
+
+    @pytest.mark.parametrize(
+        ("model", "why"),
+        [
+            ("{name: scratch:tiny}", "model.name is scratch:tiny, whose vocabulary is not trimmed"),
+            ("{name: some-model, trim_vocabulary: 'off'}", "model.trim_vocabulary is off"),
+            ("{name: some-model}", None),
+        ],
+    )
+    def test_unlabelled_texts_that_change_nothing(self, here, model, why):
+        """They serve the trimming of a vocabulary only; a path to them is made absolute like any other."""
+        (here / "more.TXT.gz").write_bytes(b"")
+        text = config_text("unlabelled_path: more.TXT.gz")
+        loaded = load(re.sub(r"model: *\n(  .*\n)+", f"model: {model}\n", text))
+        said = [f"ml_config.yaml:3: data.unlabelled_path changes nothing: {why}"] if why else []
+        assert [w for w in loaded.warnings if "unlabelled" in w] == said
+        assert loaded.config.data.unlabelled_path == str(here / "more.TXT.gz")
 
     def test_packed_and_hub(self, here):
         """Packed files and hub data sets are accepted as they are; a hub data set may give all splits."""

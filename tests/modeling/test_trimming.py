@@ -1,5 +1,6 @@
 """A trimmed model reads every text of its corpus as the whole one did, and stays an ordinary model."""
 
+import copy
 import json
 import logging
 import os
@@ -127,6 +128,28 @@ def test_special_tokens_move_with_all_that_names_them():
     assert model.config.pad_token_id == done.tokenizer.pad_token_id == done.after - 2
     assert model.get_input_embeddings().padding_idx == done.tokenizer.pad_token_id
     assert (model.config.bos_token_id, model.config.eos_token_id) == (1, 2)
+
+
+def test_pieces_that_the_config_names_stay():
+    """An id in the config that no tokenizer calls special is still the same piece's."""
+    model, done = trimmed("wordpiece", model=model_of("wordpiece", eos_token_id=50))
+    assert done.tokenizer.convert_ids_to_tokens(model.config.eos_token_id) == "[unused49]"
+    assert done.tokenizer.convert_ids_to_tokens([0, 1, 2]) == ["[PAD]", "[unused49]", "[UNK]"]
+
+
+def test_a_padding_token_that_positions_are_counted_from_keeps_its_id(tmp_path):
+    """What stands before it is kept for that, and the saved model gives the logits of the whole one."""
+    from transformers import AutoModelForSequenceClassification
+
+    tokenizer = copy.deepcopy(tokenizer_of("wordpiece"))
+    tokenizer.pad_token = "[unused49]"
+    model = model_of("byte_bpe", tokenizer, max_position_embeddings=120)
+    whole = logits(model, tokenizer, TEXTS)
+    done = trim_vocabulary(model, tokenizer, TEXTS, always=True)
+    assert model.config.pad_token_id == done.tokenizer.pad_token_id == 50
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path, local_files_only=True)
+    assert logits(loaded, done.tokenizer, TEXTS).equal(whole)
 
 
 def test_positions_are_counted_from_the_padding_token_as_before():
@@ -281,6 +304,23 @@ def test_auto_says_why_a_model_stays_whole_and_corpus_insists(tmp_path, caplog):
         base_of(tmp_path, trim_vocabulary="corpus")
     assert caught.value.found == f"the vocabulary of {str(tmp_path)!r} cannot be trimmed: {reason}"
     assert caught.value.where == "model.trim_vocabulary"
+
+
+def test_what_is_trained_depends_on_the_unlabelled_texts(tmp_path):
+    """A checkpoint of other texts has another vocabulary and is not gone on from; untrimmed, they do not matter."""
+    from ml_run.stages.train import train_inputs
+    from train_harness import prepare
+
+    path = tmp_path / "more.txt"
+    work = prepare(tmp_path)
+    digests = []
+    for content, mode in (("guri", "auto"), ("biyo", "auto"), ("guri", "off"), ("biyo", "off")):
+        path.write_text(content)
+        data = work.config.data.model_copy(update={"unlabelled_path": str(path)})
+        model = work.config.model.model_copy(update={"trim_vocabulary": mode})
+        digests.append(train_inputs(work.config.model_copy(update={"data": data, "model": model}), work.data))
+    assert digests[0] != digests[1]
+    assert digests[2] == digests[3]
 
 
 def test_a_resumed_training_of_a_trimmed_model_gives_the_same_weights(tmp_path):
