@@ -107,6 +107,8 @@ class Faults:
     """Make the Trainer stop as step `at` ends, as its own just-in-time checkpointing does."""
     rates: tuple[float, float] = (0.0, 1.0)
     """Strike only in an attempt whose learning rate is between these."""
+    most_rows: int | None = None
+    """Ask torch for more memory than there is whenever it trains on more rows at once."""
     memory_mb: int | None = None
     """Address space allowed beyond what the process holds when it starts."""
     before: dict[int, int] = field(default_factory=dict)
@@ -196,9 +198,21 @@ def _install(faults):
     def with_faults(*args, **kwargs):
         job = build(*args, **kwargs)
         job.add_callback(make_fault(faults))
+        if faults.most_rows is not None:
+            job.model.register_forward_pre_hook(_exhausted_beyond(faults.most_rows), with_kwargs=True)
         return job
 
     trainer.build_trainer = with_faults
+
+
+def _exhausted_beyond(rows):
+    import torch
+
+    def hook(model, args, inputs):
+        if model.training and len(inputs["input_ids"]) > rows:
+            torch.empty(1 << 50)
+
+    return hook
 
 
 def make_fault(faults: Faults):

@@ -12,6 +12,7 @@ from typing import Any
 
 from ml_run import files
 from ml_run.events import emit
+from ml_run.modeling import attempts
 from ml_run.modeling.curve import best_epoch, read_curve
 from ml_run.results import Compute, EpochScores, Number, Record, TrainedModel
 
@@ -119,6 +120,7 @@ def mark_finished(folder: Path, inputs: str, trained: TrainedModel) -> None:
     """Note in `folder` that the model is written, then remove the checkpoints: the note alone answers a resume."""
     files.write_json(folder / _FINISHED, {"inputs": inputs, "trained": trained.model_dump(mode="json")})
     clear(folder)
+    attempts.forget(folder)
 
 
 def finished(folder: Path, inputs: str) -> TrainedModel | None:

@@ -20,7 +20,10 @@ _STATE_BYTES = 12  # a checkpoint holds the weights and AdamW's two moments
 _SPARE = 2.5
 _NO_SPACE = ("no space left", "os error 28", "disk quota exceeded")
 _TORCH_WRITE_FAULTS = ("pytorchstreamwriter", "inline_container", "unexpected pos", "iostream error")
-_NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc", "not enough memory")
+_NO_MEMORY = (
+    "can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc", "not enough memory",
+    "can't start new thread",  # whose stack is memory, too
+)  # fmt: skip
 _NO_MEMORY_ONEDNN = "could not create a primitive"  # its whole message; of an unsupported one it says more
 
 
