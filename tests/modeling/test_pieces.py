@@ -75,6 +75,21 @@ def test_a_bpe_prefix_is_not_part_of_the_merged_piece():
     assert cut_to_ab["merges"] == [["a", "##b"]]
 
 
+def test_the_worst_piece_of_a_unigram_vocabulary_stays():
+    """An unknown character costs 10 more than it: without it, `x` would become unknown to have the cheap `ab`."""
+    from tokenizers import Tokenizer
+
+    vocabulary = [["gone", -20.0], ["<unk>", 0.0], ["xa", -16.0], ["b", -15.0], ["ab", -3.0], ["rare", -50.0]]
+    model = {"type": "Unigram", "unk_id": 1, "vocab": vocabulary, "byte_fallback": False}
+    spec = {"version": "1.0", "model": model, "added_tokens": []}
+    pieces = Pieces(spec)
+    assert pieces.always() == {1, 5}
+    cut_spec = pieces.cut({old: old - 1 for old in range(1, 6)})
+    assert cut_spec["model"]["unk_id"] == 0
+    cut_down = Tokenizer.from_str(json.dumps(cut_spec))
+    assert cut_down.encode("xab").tokens == Tokenizer.from_str(json.dumps(spec)).encode("xab").tokens == ["xa", "b"]
+
+
 def test_bytes_are_never_given_up():
     """A byte-level vocabulary keeps its 256 symbols, and one with bytes to fall back on its 256 byte pieces."""
     pieces = Pieces(spec_of("byte_bpe"))

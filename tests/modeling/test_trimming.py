@@ -110,7 +110,7 @@ def test_a_script_that_is_quoted_is_kept_only_where_it_is_used_enough():
 
 
 def test_words_beside_unknown_characters_are_cut_as_before():
-    """A Unigram tokenizer prices the unknown by its worst piece, which therefore stays."""
+    """What was unknown to the tokenizer stays so, and takes nothing of its neighbours with it."""
     texts = [f"{word}𝔘{word[::-1]}𝔙" for text in TEXTS for word in text.split()]
     _, done = trimmed("unigram", texts)
     assert unknown(done.tokenizer, texts) > 500
