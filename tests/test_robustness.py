@@ -1,12 +1,16 @@
 """The known ways in which training goes wrong, forced in real trainings: caught, named and mended."""
 
+import json
 import logging
 import re
 import signal
+import statistics
 
 import pytest
 
-from conftest import make_rows
+from conftest import make_rows, write_project
+from harness import ml_run
+from ml_run import files
 from ml_run.errors import TrainingError
 from train_harness import prepare, train_apart
 
@@ -179,10 +183,104 @@ def tensors(work):
 
 def test_r17_no_portion_is_smaller_than_a_row(tmp_path):
     """R17: when even one row does not fit, the error says what else can be done."""
-    rows = [row | {"text": row["text"] * 20} for row in make_rows(4)]
-    work = prepare(tmp_path, rows={"train": rows}, batch_size=2, model={"max_length": 512})
-    outcome = train_apart(work, memory_mb=60)
+    work = prepare(tmp_path, batch_size=2)
+    outcome = train_apart(work, most_rows=0)
     assert (outcome.code, outcome.kind) == (4, "out_of_memory")
     assert "memory ran out with 1 row at once" in outcome.message
     assert "lower model.max_length, name a smaller model" in outcome.message
     assert not work.experiment.model.exists()
+
+
+# --- several seeds --------------------------------------------------------------------------------------------------
+
+SEEDS = (5, 6, 8)
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory):
+    """A training with three seeds, and the progress it told."""
+    work = prepare(tmp_path_factory.mktemp("seeded"), seeds=SEEDS, epochs=2)
+    heard = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    logger = logging.getLogger("ml_run")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        return work, work.train(), heard
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_the_candidate_is_the_median_of_the_seeds_by_validation(seeded):
+    """Three models, each sealed and still there for the evaluation; `model/` is the one in the middle."""
+    work, trained, _ = seeded
+    assert [run.seed for run in trained.seeds] == list(SEEDS)
+    middle = sorted(trained.seeds, key=lambda run: (run.best_val_macro_f1, run.seed))[1]
+    assert (trained.seed, trained.digest) == (middle.seed, middle.digest)
+    assert files.folder_digest(work.experiment.model) == middle.digest
+    assert files.manifest_fault(work.experiment.model) is None
+    assert trained.seconds == pytest.approx(sum(run.seconds for run in trained.seeds), abs=0.01)
+    for run in trained.seeds:
+        assert files.manifest_fault(work.experiment.seed_model(run.seed)) is None
+        assert files.folder_digest(work.experiment.seed_model(run.seed)) == run.digest
+    assert len({run.digest for run in trained.seeds}) == 3
+    assert [path.name for path in work.experiment.checkpoints.iterdir()] == ["finished.json"]
+
+
+def test_a_seed_among_several_gives_the_model_it_gives_alone(seeded, tmp_path):
+    """Nothing of one training reaches into the next."""
+    alone = prepare(tmp_path, seed=SEEDS[2], epochs=2)
+    alone.train()
+    there = seeded[0].experiment.seed_model(SEEDS[2]) / "model.safetensors"
+    assert files.hash_file(there) == alone.weights()
+
+
+def test_progress_covers_all_seeds(seeded):
+    """Which seed of how many, done and left of all of them; the store gets a curve of each."""
+    heard = seeded[2]
+    progress = [r for r in heard if getattr(r, "event", "") == "progress"]
+    assert {(r.data["total"], r.data["seed"]) for r in progress} == {(24, seed) for seed in SEEDS}
+    assert progress[-1].getMessage() == "seed 3 of 3 (8), step 8 of 8"
+    assert (progress[-1].data["done"], progress[-1].data["seconds_left"]) == (24, 0)
+    ends = [r.data for r in progress if r.data["done"] == 8]
+    assert all(data["seconds_left"] > 0 for data in ends)
+    metrics = {name for r in heard if getattr(r, "event", "") == "metrics" for name in r.data["values"]}
+    assert {f"seed_{seed}/val/macro_f1" for seed in SEEDS} <= metrics
+    notes = [r.getMessage() for r in heard if getattr(r, "event", "") == "note"]
+    assert notes[0].startswith("seed 1 of 3 (5): validation macro-F1 0.")
+    assert notes[-1].startswith("validation macro-F1 over 3 seeds: 0.")
+    assert notes[-1].endswith(f"the candidate is the median, seed {seeded[1].seed}")
+
+
+def test_r12_seeds_are_not_trained_twice(seeded, tmp_path):
+    """R12: killed in a later seed, the seeds before stand and the rest ends as if nothing had happened."""
+    work = prepare(tmp_path, seeds=SEEDS, epochs=2)
+    outcome = train_apart(work, signals=KILL, at=7, every_step=True, seed=SEEDS[1])
+    assert outcome.code == -signal.SIGKILL
+    first = work.experiment.seed_model(SEEDS[0]) / "model.safetensors"
+    written = first.stat().st_mtime_ns
+    trained = work.train()
+    assert first.stat().st_mtime_ns == written
+    assert [run.digest for run in trained.seeds] == [run.digest for run in seeded[1].seeds]
+    assert work.weights() == seeded[0].weights()
+
+
+def test_the_spread_over_seeds_is_reported_beside_the_interval(tmp_path):
+    """A run with seeds: test scores of each, mean and deviation; the candidate stays the median by validation."""
+    write_project(tmp_path, training={"seeds": list(SEEDS), "seed": 42, "epochs": 4})
+    done = ml_run("seeds", cwd=tmp_path)
+    assert done.code == 0, done.err
+    (run,) = (tmp_path / "experiments").glob("exp_*")
+    result = json.loads((run / "result.json").read_text())
+    spread, trained = result["spread"], json.loads((run / "training.json").read_text())
+    assert [one["seed"] for one in spread["seeds"]] == list(SEEDS)
+    scores = [one["macro_f1"] for one in spread["seeds"]]
+    assert spread["macro_f1_mean"] == pytest.approx(statistics.mean(scores))
+    assert spread["macro_f1_sd"] == pytest.approx(statistics.stdev(scores))
+    judged = next(one for one in spread["seeds"] if one["seed"] == trained["seed"])
+    assert judged["macro_f1"] == pytest.approx(result["scores"]["candidate"]["macro_f1"]["value"])
+    assert not (run / "models").exists()
+    report = (run / "report.md").read_text()
+    assert f"{spread['macro_f1_mean']:.3f} ± {spread['macro_f1_sd']:.3f}" in report
+    assert "how far another seed of the training would" in report

@@ -107,6 +107,8 @@ class Faults:
     """Make the Trainer stop as step `at` ends, as its own just-in-time checkpointing does."""
     rates: tuple[float, float] = (0.0, 1.0)
     """Strike only in an attempt whose learning rate is between these."""
+    seed: int | None = None
+    """Strike only in the training of this seed."""
     most_rows: int | None = None
     """Ask torch for more memory than there is whenever it trains on more rows at once."""
     memory_mb: int | None = None
@@ -222,7 +224,8 @@ def make_fault(faults: Faults):
     class Fault(TrainerCallback):
         def on_step_begin(self, args, state, control, **given):
             low, high = faults.rates
-            if state.global_step + 1 == faults.at and low <= args.learning_rate <= high:
+            meant = low <= args.learning_rate <= high and faults.seed in {None, args.seed}
+            if state.global_step + 1 == faults.at and meant:
                 self._strike()
                 if faults.poison:
                     next(given["model"].parameters()).data[5] = float("nan")

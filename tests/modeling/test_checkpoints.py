@@ -83,8 +83,16 @@ def test_numbers_are_compared_as_numbers(tmp_path):
     assert checkpoints.newest_verified(tmp_path, "these").step == 12
 
 
-def test_a_checkpoint_of_other_inputs_is_not_used(tmp_path, caplog):
-    """Half a training on other data or with another configuration is never continued."""
+def test_a_checkpoint_of_an_attempt_given_up_is_not_used(tmp_path, caplog):
+    """A training killed while its second attempt cleared the first one's checkpoints away starts anew."""
+    write(tmp_path, 4)
+    with caplog.at_level(logging.INFO, logger="ml_run"):
+        assert checkpoints.newest_verified(tmp_path, "these", 2) is None
+    assert caplog.messages == ["checkpoint-4 is not used: it belongs to an attempt that was given up"]
+
+
+def test_r18_a_checkpoint_of_other_inputs_is_not_used(tmp_path, caplog):
+    """R18: half a training on other data or with another configuration is never continued."""
     write(tmp_path, 4, note=NOTE.model_copy(update={"inputs": "others"}))
     with caplog.at_level(logging.INFO, logger="ml_run"):
         assert checkpoints.newest_verified(tmp_path, "these") is None

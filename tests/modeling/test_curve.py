@@ -1,6 +1,6 @@
 import pytest
 
-from ml_run.modeling.curve import best_epoch, patience_is_spent, read_curve
+from ml_run.modeling.curve import best_epoch, has_collapsed, is_dead, patience_is_spent, read_curve
 
 
 def history(*scores):
@@ -56,3 +56,45 @@ def test_the_best_epoch_is_the_first_of_equals():
 def test_patience_counts_the_epochs_without_a_better_score(scores, patience, spent):
     """Training stops after `patience` epochs that were not better than the best before them; 0 means never."""
     assert patience_is_spent(read_curve(history(*scores)), patience) is spent
+
+
+def evaluations(*found):
+    """A log history of evaluations every 10 steps, each (rows predicted of each class, spread of the logits)."""
+    return [
+        {"eval_macro_f1": 0.2, "eval_predicted": predicted, "eval_spread": spread, "step": 10 * number}
+        for number, (predicted, spread) in enumerate(found, start=1)
+    ]
+
+
+ONE_CLASS, TWO_CLASSES = [0, 30], [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "spread", "dead"),
+    [
+        (ONE_CLASS, 3e-5, True),
+        (ONE_CLASS, 7e-3, False),
+        (TWO_CLASSES, 3e-5, False),
+        ([0, 9], 0.0, False),
+        (ONE_CLASS, float("nan"), False),
+    ],
+)
+def test_a_dead_network_gives_all_rows_the_same_logits(predicted, spread, dead):
+    """One class alone proves nothing, nor do a handful of rows: a model that has not learnt yet does the same."""
+    assert is_dead(evaluations((predicted, spread))[0]) is dead
+
+
+@pytest.mark.parametrize(
+    ("found", "max_steps", "collapsed"),
+    [
+        ([(ONE_CLASS, 1e-6)], 10, False),
+        ([(ONE_CLASS, 3e-4), (ONE_CLASS, 1e-6)], 50, True),
+        ([(ONE_CLASS, 1e-6), (ONE_CLASS, 1e-6)], 51, False),
+        ([(TWO_CLASSES, 0.2), (ONE_CLASS, 1e-6)], 50, False),
+        ([(ONE_CLASS, 1e-6), (ONE_CLASS, 1e-2)], 50, False),
+        ([(ONE_CLASS, 1e-2)] * 4, 40, False),
+    ],
+)
+def test_a_training_has_collapsed_when_it_is_dead_and_never_was_of_use(found, max_steps, collapsed):
+    """Not before the second evaluation and two fifths of the steps, not while anything differs, not after good epochs."""
+    assert has_collapsed(evaluations(*found), max_steps) is collapsed

@@ -10,7 +10,7 @@ from ml_run.config import Config
 from ml_run.config.names import LINEAR
 from ml_run.experiment import Experiment
 from ml_run.interruption import Interruption
-from ml_run.modeling import checkpoints, linear_training, scoring
+from ml_run.modeling import checkpoints, failures, linear_training, scoring
 from ml_run.modeling.curve import best_epoch
 from ml_run.modeling.fitting import Fitted, Task, fit, predicted_rows, stopped_early, unlabelled_file
 from ml_run.modeling.seeds import Part, mean_and_sd, median, runs
@@ -158,7 +158,8 @@ def _train_one(task: Task, folder: Path, interruption: Interruption) -> TrainedM
     assert best is not None, "a complete training has evaluated at least once"
     assert last.best is not None
     scorer = scoring.load_transformer(last.best, verified=True)  # by newest_verified, with `last`
-    _write_model(task, folder, scorer, _card(task, fitted, best, scorer.model))
+    with failures.explained(task.config, task.folder, scorer.model.num_parameters()):
+        _write_model(task, folder, scorer, _card(task, fitted, best, scorer.model))
     return TrainedModel(
         base=task.config.model.name,
         base_revision=last.note.base_revision,
