@@ -96,5 +96,5 @@ def test_a_dead_network_gives_all_rows_the_same_logits(predicted, spread, dead):
     ],
 )
 def test_a_training_has_collapsed_when_it_is_dead_and_never_was_of_use(found, max_steps, collapsed):
-    """Not before the second evaluation and two fifths of the steps, not while anything differs, not after good epochs."""
+    """Not before the second evaluation and two fifths of all steps, not while rows differ, not after good epochs."""
     assert has_collapsed(evaluations(*found), max_steps) is collapsed
