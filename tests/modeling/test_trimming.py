@@ -341,7 +341,7 @@ def test_a_resumed_training_of_a_trimmed_model_gives_the_same_weights(tmp_path):
     assert trained.whole_vocabulary == len(tokenizer)
     assert trained.vocabulary < len(tokenizer) / 2
     card = (whole.experiment.model / "README.md").read_text("utf-8")
-    assert f"| Vocabulary | {trained.vocabulary:,} pieces, trimmed to the corpus from {len(tokenizer):,} |" in card
+    assert f"| Vocabulary | {trained.vocabulary:,} pieces, trimmed from {len(tokenizer):,} |" in card
 
 
 @pytest.mark.slow

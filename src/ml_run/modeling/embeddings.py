@@ -92,7 +92,6 @@ class EmbeddingTable:
         """Undo `cut`."""
         for owner, name, value in reversed(self._before):
             setattr(owner, name, value)
-        self._before.clear()
 
     def _named(self) -> list[tuple[Any, str, Any]]:
         return [

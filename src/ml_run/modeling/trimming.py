@@ -244,6 +244,6 @@ def _logits(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", text
 
     length = min(_PROBE_TOKENS, tokenizer.model_max_length // 2)
     encoded = tokenizer(list(texts[:1]), truncation=True, max_length=length)["input_ids"]
-    padded = {"padding": "max_length", "max_length": 2 * length, "return_tensors": "pt"}
+    padded: dict[str, Any] = {"padding": "max_length", "max_length": 2 * length, "return_tensors": "pt"}
     with torch.inference_mode():
         return model(**tokenizer.pad({"input_ids": encoded}, **padded)).logits

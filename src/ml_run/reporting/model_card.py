@@ -130,7 +130,7 @@ def _details(config: Config, data: PreparedData, model: ModelFacts) -> Section:
         ["Data fingerprint", Code(data.fingerprint)],
     ]
     if model.vocabulary is not None:
-        trimmed = f", trimmed to the corpus from {model.whole_vocabulary:,}" if model.whole_vocabulary else ""
+        trimmed = f", trimmed from {model.whole_vocabulary:,}" if model.whole_vocabulary else ""
         rows.append(["Vocabulary", f"{model.vocabulary:,} pieces{trimmed}"])
     return Section("details", "Model details", (table("The model", ["", ""], rows),))
 
