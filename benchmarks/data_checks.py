@@ -80,7 +80,8 @@ class Steps(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message, data = record.getMessage(), getattr(record, "data", {})
         if message.startswith("checking "):
-            self._marks.append((message.removeprefix("checking "), time.process_time()))
+            name = message.removeprefix("checking ").replace("the gate", "the gate, and writing")
+            self._marks.append((name, time.process_time()))
         elif data.get("total") == 1:  # the one source there is has been read
             self._marks.append(("rows, copies and splits", time.process_time()))
 
@@ -108,18 +109,20 @@ def _by_datasketch(texts: list[str]) -> tuple[list[Pair], int]:
 
     bands = bands_for(SIMILAR)
     index = MinHashLSH(num_perm=bands * BAND, params=(bands, BAND))
-    candidates: list[Pair] = []
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    pairs: list[Pair] = []
+    count = 0
     for start in range(0, len(texts), BULK):
         encoded = [[gram.encode("utf-8") for gram in grams(text)] for text in texts[start : start + BULK]]
+        candidates: list[Pair] = []
         for number, sketch in enumerate(MinHash.bulk(encoded, num_perm=bands * BAND), start):
             candidates += [(other, number) for other in index.query(sketch)]
             index.insert(number, sketch, check_duplication=False)
-    left, right = np.array(candidates, np.int64).reshape(-1, 2).T
-    pairs: list[Pair] = []
-    for part in verified(texts, np.fromiter(map(len, texts), np.int64, len(texts)), left, right):
-        near = part.jaccard >= SIMILAR
-        pairs += zip(part.left[near].tolist(), part.right[near].tolist(), strict=True)
-    return pairs, len(candidates)
+        count += len(candidates)
+        for part in verified(texts, lengths, *np.array(candidates, np.int64).reshape(-1, 2).T):
+            near = part.jaccard >= SIMILAR
+            pairs += zip(part.left[near].tolist(), part.right[near].tolist(), strict=True)
+    return pairs, count
 
 
 def search(count: int, find: Callable[[list[str]], tuple[list[Pair], int]]) -> Measured:
@@ -188,7 +191,7 @@ def measure(what: str, argument: object) -> Measured:
     command = [sys.executable, __file__, "--measure", what, str(argument)]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
-        sys.exit(done.stderr.decode())
+        sys.exit(f"measuring {what} ended with {done.returncode}: {done.stderr.decode()}")
     found: Measured = json.loads(done.stdout)
     return found
 
