@@ -146,8 +146,9 @@ def test_very_many_rows_are_sampled(monkeypatch):
     assert 60 < tuning.tuning_rows < 90
     assert 120 < tuning.training_rows < 180
     assert tuned(train, val)[1] == tuning
-    monkeypatch.setattr(linear_tuning, "_TRAINING_CHARACTERS", 1)
-    kept = linear_tuning._sample(train, 1, None, 0)
+    monkeypatch.setattr(linear_tuning, "_TUNING_ROWS", 50)
+    assert tuned(train, val)[1].tuning_rows == 50
+    kept = linear_tuning._sample(train, 300, 1, None, 0)
     assert len(kept.texts) == len(kept.ids) == 1
 
 

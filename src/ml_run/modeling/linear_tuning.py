@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 WORDS = (64, 128, None)
 """Words read of a text, in the order they are tried: on news the first 64 are best (data-quality.md, 2.8)."""
 STRENGTHS = (0.25, 0.5, 1.0)
-_TUNING_CHARACTERS = 5_000_000
+_TUNING_ROWS, _TUNING_CHARACTERS = 10_000, 5_000_000
 _TRAINING_CHARACTERS = 20_000_000
-"""Characters beyond which a sample of the rows is drawn: 5 million take seconds, 20 million about 3 GB."""
+"""Beyond these a sample of the rows is drawn: for the trials, which should take seconds; for the model, for memory."""
 _A_WORD = 8
 """Characters of a word and its blank, generously."""
 _ROWS_A_TERM = 10_000
+_TOLERANCE, _MOST_PASSES = 0.01, 50
+"""With scikit-learn's own, 0.0001 and 1,000, no score on MasakhaNEWS changes, and labels by chance take hours."""
 _NEVER = -1e4
 """Score of a class without training rows."""
 _COLDEST, _HOTTEST = 0.01, 100.0
@@ -97,11 +99,11 @@ def tune(
             kind="one_class",
             remedy="add rows of the other classes to the training split",
         )
-    learnt, judged = (_sample(rows, _TUNING_CHARACTERS, None, seed) for rows in (train, val))
+    learnt, judged = (_sample(rows, _TUNING_ROWS, _TUNING_CHARACTERS, None, seed) for rows in (train, val))
     search = _Search(learnt, judged, len(labels), seed, step, _readable(learnt.texts), may_be_unbalanced=not balanced)
     chosen = search.run()
     step(search.fits - 1, search.fits)
-    rows = _sample(train, _TRAINING_CHARACTERS, chosen.setting.words, seed)
+    rows = _sample(train, len(train.ids), _TRAINING_CHARACTERS, chosen.setting.words, seed)
     vocabulary, features = learn_vocabulary(rows.texts, chosen.setting.words, _fewest(len(rows.ids)))
     weights, offsets = _fit(features, rows.ids, len(labels), chosen.setting, seed)
     raw = LinearScorer(labels, vocabulary, weights, offsets)
@@ -187,14 +189,14 @@ def _fewest(rows: int) -> int:
     return max(2, rows // _ROWS_A_TERM)
 
 
-def _sample(rows: Rows, characters: int, words: int | None, seed: int) -> Rows:
-    """All rows, or as many, drawn with `seed`, as have about that many characters in what is read of them."""
+def _sample(rows: Rows, most: int, characters: int, words: int | None, seed: int) -> Rows:
+    """All rows, or `most`, drawn with `seed`, or as many of them as have about `characters` in what is read of them."""
     lengths = [len(text) if words is None else min(len(text), words * _A_WORD) for text in rows.texts]
-    if sum(lengths) <= characters:
+    if len(lengths) <= most and sum(lengths) <= characters:
         return rows
     chance = random.Random(seed)  # noqa: S311 -- nothing secret
     kept: list[int] = []
-    for number in chance.sample(range(len(lengths)), len(lengths)):
+    for number in chance.sample(range(len(lengths)), min(most, len(lengths))):
         characters -= lengths[number]
         if characters < 0 and kept:
             break
@@ -211,9 +213,10 @@ def _fit(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
-    model = LinearSVC(C=setting.c, class_weight="balanced" if setting.balanced else None, random_state=seed)
+    weighed = "balanced" if setting.balanced else None
+    model = LinearSVC(C=setting.c, class_weight=weighed, random_state=seed, tol=_TOLERANCE, max_iter=_MOST_PASSES)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last steps change no prediction
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, np.asarray(ids, int))
     weights, offsets = np.zeros((k, features.shape[1]), np.float32), np.full(k, _NEVER, np.float32)
     two = len(model.classes_) == 2  # noqa: PLR2004 -- of which scikit-learn gives the second one's weights alone
