@@ -12,6 +12,7 @@ import pytest
 from conftest import LABELS, SHARED
 from ml_run.config import ModelConfig
 from ml_run.errors import UsageError
+from ml_run.modeling import trimming
 from ml_run.modeling.loading import load_base
 from ml_run.modeling.trimming import NotTrimmedError, trim_vocabulary
 from vocabularies import KINDS, TEXTS, model_of, tokenizer_of, world, write_model
@@ -77,6 +78,7 @@ def test_what_is_saved_loads_with_plain_transformers(kind, tmp_path):
     assert logits(model_loaded, loaded, TEXTS).equal(logits(model, done.tokenizer, TEXTS))
     saved = "".join(path.read_text("utf-8") for path in tmp_path.glob("*.json"))
     assert "/tmp" not in saved
+    assert done.tokenizer.name_or_path == before.name_or_path
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -190,6 +192,15 @@ def test_a_second_table_of_pieces_is_not_touched():
     model.extra = torch.nn.Linear(4, model.config.vocab_size)
     with pytest.raises(NotTrimmedError, match="more than its embedding table goes by the vocabulary"):
         trimmed("wordpiece", model=model)
+
+
+def test_a_tokenizer_that_cannot_be_built_anew_leaves_the_model_whole(tmp_path):
+    """Whatever the library says of its JSON, it is a reason and no crash."""
+    tokenizer = tokenizer_of("unigram")
+    tokenizer.save_pretrained(tmp_path)
+    found = r"its tokenizer \(XLMRobertaTokenizer\) cannot be built from a part of its vocabulary"
+    with pytest.raises(NotTrimmedError, match=found):
+        trimming._rebuilt(tokenizer, {"model": {"type": "Unigram", "vocab": []}}, tmp_path)
 
 
 def test_the_same_texts_give_the_same_vocabulary():

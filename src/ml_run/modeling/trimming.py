@@ -141,7 +141,11 @@ def _rebuilt(tokenizer: "PreTrainedTokenizerBase", spec: Mapping[str, Any], fold
     kept = json.loads(settings.read_text("utf-8"))
     kept.pop("added_tokens_decoder", None)  # repeats the JSON's added tokens under their old ids
     settings.write_text(json.dumps(kept), "utf-8")
-    trimmed = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    try:
+        trimmed = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # every class of tokenizer fails in a way of its own
+        name = type(tokenizer).__name__
+        raise NotTrimmedError(f"its tokenizer ({name}) cannot be built from a part of its vocabulary") from error
     trimmed.name_or_path = trimmed.init_kwargs["name_or_path"] = tokenizer.name_or_path
     return trimmed
 
@@ -155,7 +159,7 @@ def _check_pieces(
         tokenizer(sample, truncation=True, max_length=before.model_max_length)["input_ids"]
         for tokenizer in (before, after)
     )
-    if [[new_ids[number] for number in row] for row in old] != new:
+    if [[new_ids.get(number) for number in row] for row in old] != new:
         raise NotTrimmedError(f"its tokenizer ({type(before).__name__}) would read the texts otherwise")
 
 
