@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from ml_run.reporting import ModelFacts, render_model_card
+from ml_run.results import LinearTrial, LinearTuning
 from report_sample import HOSTILE, make_config, make_data
 
 SECTIONS = [
@@ -14,6 +15,16 @@ SECTIONS = [
     "Ethical considerations",
     "Caveats and recommendations",
 ]
+
+
+_TRIAL = LinearTrial(words=64, c=0.25, balanced=True, val_macro_f1=0.71, val_accuracy=0.8)
+LINEAR_FACTS = {
+    "base": "linear", "base_revision": None, "max_length": None, "best_epoch": None,
+    "linear": LinearTuning(
+        trials=(_TRIAL, _TRIAL.model_copy(update={"c": 0.5})), chosen=_TRIAL, features=10, tuning_rows=1_015,
+        training_rows=1_015, temperature=0.2, val_ece_uncalibrated=None, val_ece=None,
+    ),
+}  # fmt: skip
 
 
 def facts(**changed):
@@ -98,3 +109,21 @@ def test_a_data_set_without_language_has_a_card_too(tmp_path):
     card = render_model_card(make_config(tmp_path), make_data(language=None, advice=(), findings=()), facts())
     assert "language" not in front_matter(card)
     assert "# Text classifier: Northern, Central, Southern" in card
+
+
+def test_the_card_of_a_linear_model(tmp_path):
+    """What it reads, how it was chosen and how it is loaded; nothing of tokens, epochs and a base model."""
+    card = render_model_card(make_config(tmp_path), make_data(), facts(**LINEAR_FACTS))
+    head = front_matter(card)
+    assert (head["library_name"], "base_model" in head) == ("ml-run", False)
+    assert "| Base model | none: a linear model on character n-grams |" in card
+    assert "| Words read of a text | the first 64; the rest is not read |" in card
+    assert (
+        "| Trained with | ml-run, seed 42, class weights balanced, C 0.25: one of 2 settings, validation macro-F1"
+        in card
+    )
+    assert "| Trained on | 1,015 rows |" in card
+    assert "| Loads with | `ml_run.modeling.scoring.load_scorer(folder)`, nothing is unpickled |" in card
+    assert "which chose the settings and is therefore no test: 0.710." in card
+    assert "Tokens" not in card
+    assert "epoch" not in card
