@@ -263,6 +263,20 @@ def test_auto_keeps_all_pieces_in_the_scripts_of_a_corpus_too_small_to_know_its_
     assert pieces(done.tokenizer, [*new, "2026 €?"]) == pieces(tokenizer_of(kind), [*new, "2026 €?"])
 
 
+def test_what_is_missing_of_new_texts_is_what_leaving_each_out_would_miss():
+    """The share of tokens whose piece no other text has, however often the one text repeats it."""
+    texts = ["guri guri guri biyo", "biyo qorrax qorrax", "xidid biyo", *TEXTS[:4]]
+    rows = tokenizer_of("unigram")(texts, add_special_tokens=False)["input_ids"]
+    alone = [
+        token
+        for number, row in enumerate(rows)
+        for token in row
+        if not any(token in other for place, other in enumerate(rows) if place != number)
+    ]
+    assert len(alone) > len(set(alone)) > 0
+    assert trimmed("unigram", texts)[1].unseen == pytest.approx(len(alone) / sum(map(len, rows)))
+
+
 def test_unlabelled_texts_make_up_for_few_training_texts(tmp_path):
     """With them, the pieces that the corpus needs are known, and the others go."""
     few = ["guri biyo wadan", "guri biyo ilmo", "guri biyo hilib"]
