@@ -7,7 +7,6 @@ from ml_run.reporting.linear_sections import linear_training
 from ml_run.results import LinearTrial, LinearTuning
 from report_sample import make_config, make_evaluation, make_finished, make_model
 
-
 TRAINING = """
 *The model and its training*
 
