@@ -1,5 +1,9 @@
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification
 
 from ml_run.config import Config
 from ml_run.modeling import compute, machine
@@ -51,3 +55,14 @@ def test_what_was_settled_is_applied():
     assert model.config._attn_implementation == "ml_run_products_without_dropout"
     compute.apply(settled.model_copy(update={"precision": "float32", "attention_dropout": True}), model, CPU)
     assert model.config._attn_implementation == "ml_run_fused_with_dropout"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has mapped")
+def test_the_weights_file_is_let_go(tmp_path):
+    """A model about to be trained owns its weights: the file they came from no longer counts as memory in use."""
+    small_model().save_pretrained(tmp_path)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    before = {name: weights.detach().clone() for name, weights in model.named_parameters()}
+    compute.apply(compute.settle(config(training={"precision": "bf16"}), model, CPU), model, CPU)
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+    assert all(torch.equal(weights, before[name]) for name, weights in model.named_parameters())

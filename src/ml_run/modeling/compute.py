@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ml_run.config import Config
-from ml_run.modeling import attention, machine, precision
+from ml_run.modeling import attention, failures, machine, precision
 from ml_run.results import Compute
 
 if TYPE_CHECKING:
@@ -37,7 +37,16 @@ def apply(compute: Compute, model: "PreTrainedModel", device: "torch.device") ->
     """Make this process and `model`, which is to train on `device`, train as `compute` says."""
     if device.type != "cpu":
         return
+    _own_weights(model)
+    failures.release_memory()
     if compute.allocator == "kept":
         machine.keep_freed_memory()
     if attention.can_be_set(model):
         attention.use(model, products=compute.precision == "bf16", dropout=compute.attention_dropout)
+
+
+def _own_weights(model: "PreTrainedModel") -> None:
+    # As loaded, they are pages of the mapped weights file, all of which stay in memory as long as one is in use: also
+    # those of a vocabulary that was trimmed away.
+    for weights in model.parameters():
+        weights.data = weights.data.clone()
