@@ -106,6 +106,7 @@ def _train(task: Task, config: Config, attempt: int, last: Checkpoint | None, in
     from ml_run.modeling.batches import EncodedRows
     from ml_run.modeling.loading import load_base
 
+    failures.release_memory()  # what the stage before has left
     with failures.loading(config):
         base = load_base(
             config.model, task.data.labels, task.train.texts, config.training.seed, unlabelled_file(config)
