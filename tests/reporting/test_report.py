@@ -175,7 +175,7 @@ def test_a_store_that_missed_the_run_is_told_with_the_remedy(tmp_path):
 # --- partial runs ---------------------------------------------------------------------------------------------------
 
 UNSEEN = Finding(
-    rule="labels_unseen", severity="error", message="Maay is only in test", count=3, remedy="add rows of it"
+    rule="label_only_in_eval", severity="error", message="Maay is only in test", count=3, remedy="add rows of it"
 )
 
 
@@ -196,7 +196,7 @@ UNSEEN = Finding(
                 "error": RunError(found="not ready", where="", remedy="see the report", stage="data"),
             },
             "NOT READY",
-            "`labels_unseen`: Maay is only in test. **What to do:** Add rows of it.",
+            "`label_only_in_eval`: Maay is only in test. **What to do:** Add rows of it.",
             ["next", "data", "asked", "reproduce"],
         ),
         (
@@ -293,7 +293,8 @@ def test_findings_come_worst_first_with_file_line_and_remedy(tmp_path):
     data = make_data(findings=Checks().apply((*make_data().findings, UNSEEN)))  # as the data stage orders them
     markdown, _ = written(tmp_path, make_finished(tmp_path, data=data))
     ranks = [
-        markdown.index(text) for text in ("**error** `labels_unseen`", "**warning** `leak_exact`", "**info** `labels_")
+        markdown.index(text)
+        for text in ("**error** `label_only_in_eval`", "**warning** `leak_exact`", "**info** `labels_")
     ]
     assert ranks == sorted(ranks)
     assert "| data/train.jsonl:17 | Northern | Waxaa la sheegay in dowladda |" in markdown
