@@ -102,8 +102,8 @@ def test_a_candidate_no_better_than_the_linear_baseline_is_told_so_first(tmp_pat
     )
     assert (
         "- Take the linear model in earnest: as the candidate, with `--set model.name=linear`, it walks to the same "
-        "gate in seconds and needs no accelerator. A larger model earns its cost only once it beats it on the same test "
-        "rows."
+        "gate in seconds and needs no accelerator. A larger model earns its cost only once it beats it on the same "
+        "test rows."
     ) in markdown
 
 
