@@ -10,13 +10,14 @@ SHAPE = {
     "num_attention_heads": 4,
     "intermediate_size": 64,
     "max_position_embeddings": 40,
-    "hidden_dropout_prob": 0.0,
 }
 
 
-def small_model(rate=0.1):
+def small_model(rate=0.1, hidden=0.0):
     torch.manual_seed(0)
-    return XLMRobertaForSequenceClassification(XLMRobertaConfig(**SHAPE, attention_probs_dropout_prob=rate))
+    return XLMRobertaForSequenceClassification(
+        XLMRobertaConfig(**SHAPE, attention_probs_dropout_prob=rate, hidden_dropout_prob=hidden)
+    )
 
 
 def batch():

@@ -3,6 +3,8 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ml_run.modeling.dropout import noise
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
@@ -106,5 +108,5 @@ def by_products(
         scores.view(rows, heads, tokens, tokens).masked_fill_(~mask, torch.finfo(scores.dtype).min)
     weights = torch.softmax(scores, dim=-1)
     if dropout:
-        weights = torch.nn.functional.dropout(weights, dropout)
+        weights = weights * noise(weights, dropout)
     return torch.bmm(weights, flat[2]).view(rows, heads, tokens, size).transpose(1, 2).contiguous()

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ml_run.config import Config
-from ml_run.modeling import attention, failures, machine, precision
+from ml_run.modeling import attention, dropout, failures, machine, precision
 from ml_run.results import Compute
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def apply(compute: Compute, model: "PreTrainedModel", device: "torch.device") ->
     failures.release_memory()
     if compute.allocator == "kept":
         machine.keep_freed_memory()
+    dropout.use(model)
     if attention.can_be_set(model):
         attention.use(model, products=compute.precision == "bf16", dropout=compute.attention_dropout)
 
