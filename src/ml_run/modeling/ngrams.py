@@ -94,7 +94,7 @@ def _count_words(texts: Sequence[str], words: int | None) -> tuple[csr_matrix, l
 
 
 def _count(rows: list[list[int]], columns: int) -> csr_matrix:
-    """Counts of the numbers in each row, sparse [rows, columns]."""
+    """Counts of the numbers in each row, sparse [rows, columns]; a number's are not added up before a product is."""
     from itertools import accumulate, chain
 
     import numpy as np
@@ -102,9 +102,7 @@ def _count(rows: list[list[int]], columns: int) -> csr_matrix:
 
     ends = np.fromiter(accumulate(map(len, rows), initial=0), np.int64, len(rows) + 1)
     numbers = np.fromiter(chain.from_iterable(rows), np.int32, int(ends[-1]))
-    matrix = csr_matrix((np.ones(len(numbers)), numbers, ends), shape=(len(rows), columns))
-    matrix.sum_duplicates()
-    return matrix
+    return csr_matrix((np.ones(len(numbers)), numbers, ends), shape=(len(rows), columns))
 
 
 def _weighed(counts: csr_matrix, idf: NDArray[np.float32]) -> csr_matrix:
