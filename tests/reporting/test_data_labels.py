@@ -14,7 +14,8 @@ def test_the_list_of_label_errors_stands_beside_its_self_test():
     part = data_part(make_checked_data(), "label-errors")
     assert part.split("\n\n")[:3] == [
         (
-            "A model trained on the other rows was asked about each of 1,176 rows. The 50 most suspicious stand in `experiments/check_data/data/review_queue.csv`, most suspicious first. Nothing was "
+            "A model trained on the other rows was asked about each of 1,176 rows. The 50 most suspicious stand in "
+            "`experiments/check_data/data/review_queue.csv`, most suspicious first. Nothing was "
             "changed in your files."
         ),
         (

@@ -193,7 +193,7 @@ class ComputeConfig(Section):
     """How the machine is used."""
 
     allocator: Literal["auto", "off"] = "auto"
-    """auto: memory that a training step frees is kept for the next one (on Linux with glibc); off: as the system does."""
+    """auto: memory that a training step frees is kept for the next one (Linux with glibc); off: as the system does."""
 
 
 class Config(Section):
