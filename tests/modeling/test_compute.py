@@ -23,24 +23,26 @@ def _own_cache(tmp_path, monkeypatch):
 
 
 def test_by_default_the_machine_decides():
-    """On a CPU: the precision it was measured to be faster in, no dropout inside attention, memory kept."""
+    """On a CPU: the precision it was measured to be faster in, the model's own dropout, memory kept."""
     settled = compute.settle(config(), small_model(), CPU)
     assert settled.why.startswith("bf16 was measured ")
-    assert settled.attention_dropout is False
+    assert settled.attention_dropout is True
     assert settled.allocator == ("kept" if machine.keep_freed_memory() else "system")
     assert settled.threads == torch.get_num_threads()
 
 
 def test_each_is_turned_off_by_one_key():
-    """training.precision, model.attention_dropout and compute.allocator each leave things as they would be without."""
-    off = config(training={"precision": "float32"}, model={"attention_dropout": "keep"}, compute={"allocator": "off"})
+    """training.precision and compute.allocator each leave things as they would be without."""
+    off = config(training={"precision": "float32"}, compute={"allocator": "off"})
     settled = compute.settle(off, small_model(), CPU)
     assert (settled.precision, settled.attention_dropout, settled.allocator) == ("float32", True, "system")
 
 
 def test_a_gpu_keeps_the_model_as_it_is():
     """What is slow on a CPU alone is left alone elsewhere."""
-    settled = compute.settle(config(training={"precision": "bf16"}), small_model(), GPU)
+    settled = compute.settle(
+        config(training={"precision": "bf16"}, model={"attention_dropout": "off"}), small_model(), GPU
+    )
     assert (settled.attention_dropout, settled.allocator) == (True, "system")
     model = small_model()
     compute.apply(settled, model, GPU)
@@ -49,7 +51,9 @@ def test_a_gpu_keeps_the_model_as_it_is():
 
 def test_what_was_settled_is_applied():
     """The model trains with the attention that was noted."""
-    settled = compute.settle(config(training={"precision": "bf16"}), small_model(), CPU)
+    settled = compute.settle(
+        config(training={"precision": "bf16"}, model={"attention_dropout": "off"}), small_model(), CPU
+    )
     model = small_model()
     compute.apply(settled, model, CPU)
     assert model.config._attn_implementation == "ml_run_products_without_dropout"

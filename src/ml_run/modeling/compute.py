@@ -22,7 +22,7 @@ def settle(config: Config, model: "PreTrainedModel", device: "torch.device") -> 
     import torch
 
     choice = precision.choose(config.training.precision, device)
-    without = config.model.attention_dropout == "auto" and device.type == "cpu" and attention.can_be_set(model)
+    without = config.model.attention_dropout == "off" and device.type == "cpu" and attention.can_be_set(model)
     kept = config.compute.allocator == "auto" and device.type == "cpu" and machine.keep_freed_memory()
     return Compute(
         precision=choice.precision,
