@@ -61,6 +61,7 @@ def test_the_model_card_tells_of_both_attempts(mended):
     assert "| Given up: learning rate 0.05 | Training collapsed: at step " in card
 
 
+@pytest.mark.slow
 def test_r12_a_training_killed_in_its_second_attempt_goes_on_in_it(mended, tmp_path):
     """R12: resumed, the second attempt ends with the weights of one that nothing happened to, to the bit."""
     work = prepare(tmp_path, learning_rate=TOO_HIGH, epochs=4)
@@ -157,6 +158,7 @@ def test_r17_out_of_memory_goes_on_in_smaller_portions(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_r17_a_training_killed_after_memory_ran_out_goes_on_in_the_same_portions(tmp_path):
     """R17, R12: the portions are part of the state: resumed, the weights are those of a training never killed."""
     calm, killed = prepare(tmp_path / "calm"), prepare(tmp_path / "killed")
@@ -228,6 +230,7 @@ def test_the_candidate_is_the_median_of_the_seeds_by_validation(seeded):
     assert [path.name for path in work.experiment.checkpoints.iterdir()] == ["finished.json"]
 
 
+@pytest.mark.slow
 def test_a_seed_among_several_gives_the_model_it_gives_alone(seeded, tmp_path):
     """Nothing of one training reaches into the next."""
     alone = prepare(tmp_path, seed=SEEDS[2], epochs=2)
@@ -253,6 +256,7 @@ def test_progress_covers_all_seeds(seeded):
     assert notes[-1].endswith(f"the candidate is the median, seed {seeded[1].seed}")
 
 
+@pytest.mark.slow
 def test_r12_seeds_are_not_trained_twice(seeded, tmp_path):
     """R12: killed in a later seed, the seeds before stand and the rest ends as if nothing had happened."""
     work = prepare(tmp_path, seeds=SEEDS, epochs=2)
@@ -266,6 +270,7 @@ def test_r12_seeds_are_not_trained_twice(seeded, tmp_path):
     assert work.weights() == seeded[0].weights()
 
 
+@pytest.mark.slow
 def test_the_spread_over_seeds_is_reported_beside_the_interval(tmp_path):
     """A run with seeds: test scores of each, mean and deviation; the candidate stays the median by validation."""
     write_project(tmp_path, training={"seeds": list(SEEDS), "seed": 42, "epochs": 4})

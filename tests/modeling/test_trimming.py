@@ -348,6 +348,7 @@ def test_what_is_trained_depends_on_the_unlabelled_texts(tmp_path):
     assert digests[2] == digests[3]
 
 
+@pytest.mark.slow
 def test_a_resumed_training_of_a_trimmed_model_gives_the_same_weights(tmp_path):
     """R12: stopped in its second epoch, it trims again to the same pieces, and ends to the bit as if undisturbed."""
     from ml_run.modeling import scratch
@@ -371,7 +372,7 @@ def test_a_resumed_training_of_a_trimmed_model_gives_the_same_weights(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not E5.is_dir(), reason="multilingual-e5-small is not here")
-@pytest.mark.skipif(not SHARED.is_dir(), reason="/shared is not here")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
 def test_e5_trimmed_to_somali_news_keeps_a_quarter_of_its_parameters():
     """The real thing: 118 M → 27 M parameters, the training articles as before, the test articles hardly longer."""
     import csv
