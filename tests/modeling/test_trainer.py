@@ -164,29 +164,6 @@ def test_bf16_is_for_training_steps_alone(tmp_path):
     assert all(math.isfinite(loss) for loss in losses)
 
 
-def test_r12_of_a_vocabulary_that_is_mostly_unused(tmp_path):
-    """R12: with the used pieces alone trained, going on ends with the weights of a training that did not stop."""
-
-    def job_in(folder, **training):
-        texts = [row["text"] for row in make_rows(400)]
-        base = load_base(ModelConfig(name="scratch:tiny", max_length=40), LABELS, texts, 3)
-        encoded = EncodedRows(texts[:12], [number % 3 for number in range(12)], base.tokenizer)
-        config = TrainingConfig(batch_size=4, learning_rate=1e-3, seed=3, **training)
-        note, stop = NOTE.model_copy(update={"compute": BF16}), Interruption()
-        return module.build_trainer(base, encoded, encoded, config, folder=folder, note=note, interruption=stop)
-
-    calm = job_in(tmp_path / "calm", epochs=2)
-    assert calm.model.get_input_embeddings().used_pieces.requires_grad
-    calm.train()
-    stopped = job_in(tmp_path / "stopped", epochs=2)
-    stopped.add_callback(make_fault(Faults(quit=True, at=3)))
-    stopped.train()
-    resumed = job_in(tmp_path / "stopped", epochs=2)
-    resumed.train(resume_from_checkpoint=str(tmp_path / "stopped/checkpoint-3"))
-    expected = calm.model.state_dict()
-    assert all(torch.equal(weights, expected[name]) for name, weights in resumed.model.state_dict().items())
-
-
 def test_without_a_note_training_is_in_float32(tmp_path):
     """A checkpoint that says nothing of its arithmetic was made in float32, and goes on in it."""
     job = build(tmp_path, batch_size=8)

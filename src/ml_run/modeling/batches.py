@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
@@ -31,13 +30,6 @@ class EncodedRows:
 
     def __len__(self) -> int:
         return len(self.lengths)
-
-    @property
-    def pieces(self) -> "NDArray[np.int32]":
-        """Ids of all pieces that occur, each once."""
-        import numpy as np
-
-        return np.unique(self._tokens)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         end = self._ends[row]

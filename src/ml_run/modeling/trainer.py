@@ -26,7 +26,7 @@ from transformers import (
 from ml_run import statistics
 from ml_run.config import TrainingConfig
 from ml_run.interruption import Interruption
-from ml_run.modeling import compute, used_pieces
+from ml_run.modeling import compute
 from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder, Padding, portions
 from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
@@ -227,7 +227,6 @@ def build_trainer(
     arguments = training_arguments(config, plan, folder)
     if note.compute is not None:
         compute.apply(note.compute, base.model, arguments.device)
-    used_pieces.train_only(base.model, np.union1d(train.pieces, val.pieces))
     return OrderedTrainer(
         order,
         bf16=note.compute is not None and note.compute.precision == "bf16",
