@@ -207,7 +207,7 @@ def _result(experiment: Experiment) -> RunResult:
         next_step=_next_step(experiment, decision, error),
         synthetic=data.synthetic if data else False,
     )
-    return _shortened(result)
+    return shortened(result)
 
 
 def _count_findings(data: PreparedData | None) -> dict[str, int]:
@@ -233,9 +233,14 @@ def _next_step(experiment: Experiment, decision: Decision | None, error: RunErro
     return f"open {experiment.relative(experiment.report_html)}"
 
 
-def _shortened(result: RunResult) -> RunResult:
-    """Keep the object short enough to be printed whole: long texts are cut, then passed criteria left out."""
-    if _length(result) <= LONGEST_RESULT:
+def shortened(result: RunResult, longest: int = LONGEST_RESULT) -> RunResult:
+    """Keep the object short enough to be printed whole: long texts are cut, then criteria left out, passed ones first.
+
+    Args:
+        result: what came of a run.
+        longest: characters that it may have, as indented JSON.
+    """
+    if _length(result) <= longest:
         return result
     order = {"FAIL": 0, "INCONCLUSIVE": 1, "PASS": 2}
     criteria = [
@@ -245,11 +250,13 @@ def _shortened(result: RunResult) -> RunResult:
     if error is not None:
         error = error.model_copy(update={"found": _cut(error.found), "remedy": _cut(error.remedy)})
     update = {"reason": _cut(result.reason), "error": error, "next_step": _cut(result.next_step)}
+    omitted = result.criteria_omitted
     while True:
-        shorter = result.model_copy(update={**update, "criteria": tuple(criteria)})
-        if _length(shorter) <= LONGEST_RESULT or not criteria:
+        shorter = result.model_copy(update={**update, "criteria": tuple(criteria), "criteria_omitted": omitted})
+        if _length(shorter) <= longest or not criteria:
             return shorter
         criteria.pop()
+        omitted += 1
 
 
 def _length(result: RunResult) -> int:

@@ -650,6 +650,8 @@ class RunResult(Record):
     verdict: VerdictWord | None = None
     reason: str = ""
     criteria: tuple[CriterionResult, ...] = ()
+    criteria_omitted: int = 0
+    """Criteria left out of this object, passed ones first, to keep it short; `deployment.json` holds them all."""
     scores: dict[str, dict[str, Estimate]] = {}
     """By model (candidate, baselines, production), then metric."""
     n_test: int | None = None

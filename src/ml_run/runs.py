@@ -1,5 +1,6 @@
 """A run from the outside: begin one, go on with one, walk it to its end, tell its state."""
 
+import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -191,12 +192,15 @@ def true_status(experiment: Experiment) -> str:
 
 def told(experiment: Experiment) -> dict[str, Any]:
     """One run as the object of `ml-run show --json`; hashes of files stay in `run.json`."""
+    from ml_run.conclusion import LONGEST_RESULT, shortened
+
     run, result = experiment.read_run(), read_result(experiment)
     state = run.model_dump(mode="json", exclude={"stages": {"__all__": {"outputs", "inputs"}}, "versions": True})
-    return {
-        "run": state | {"status": true_status(experiment)},
-        "result": result.model_dump(mode="json", exclude={"stages"}) if result else None,
-    }
+    state["status"] = true_status(experiment)
+    if result is not None:
+        room = LONGEST_RESULT - len(json.dumps(state, indent=4))
+        result = shortened(result, room * 9 // 10)  # each of its lines is indented once more
+    return {"run": state, "result": result.model_dump(mode="json", exclude={"stages"}) if result else None}
 
 
 def summary(experiment: Experiment) -> dict[str, Any]:

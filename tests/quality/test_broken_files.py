@@ -156,8 +156,9 @@ def test_broken_rows_of_json_lines_are_named_by_line(tmp_path):
     done = _run(tmp_path, train=("dirty.jsonl", content))
     assert done.code == 3
     assert done.err.splitlines()[0] == (
-        "✘ data/dirty.jsonl:7: the data is not ready: 5 errors, the first: 2 rows left out (2 in data/dirty.jsonl); "
-        "the first is line 7 of data/dirty.jsonl: byte 0xe9 at position 14 is not UTF-8; in Windows-1252 it is 'é'"
+        "✘ data/dirty.jsonl:4: the data is not ready: 5 errors, the first: 2 rows left out (2 in data/dirty.jsonl); "
+        "the first is line 4 of data/dirty.jsonl: not valid JSON: "
+        "Expecting property name enclosed in double quotes at column 42"
     )
     assert _rejected(tmp_path) == [
         ("data/dirty.jsonl", 3, "wrong_type", "the field 'label' is a list, not one label"),
