@@ -16,6 +16,7 @@ LAYERS = (
     {"conclusion", "pipeline"},
     {"walk", "stages", "quickstart"},
     {"promotion"},
+    {"evaluation"},
     {"quality", "modeling", "statistics", "reporting", "tracking", "monitoring", "deployments"},
     {"reading", "languages"},
     {

@@ -1,0 +1,1 @@
+"""From predictions to scores, comparisons, slices and mistakes: of our models, and of anybody's."""

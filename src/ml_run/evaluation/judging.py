@@ -1,0 +1,82 @@
+"""One model judged on one set of rows, beside others: the same for a run of ours and for predictions from anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_run.evaluation.comparing import compare
+from ml_run.modeling.scores import score_predictions
+from ml_run.results import Evaluation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml_run.evaluation.predictions import Predictions
+    from ml_run.results import ModelScores
+    from ml_run.splits import SplitRows
+
+
+@dataclass(frozen=True)
+class Other:
+    """A model that the candidate is compared with."""
+
+    predictions: Predictions
+    known: NDArray[np.bool_] | None = None
+    """[n], true where it was trained on the row; None: nowhere."""
+
+
+def judge(
+    rows: SplitRows, labels: tuple[str, ...], candidate: Predictions, others: list[Other], *, seed: int
+) -> Evaluation:
+    """Score the candidate and the others on the same rows, and compare them.
+
+    Args:
+        rows: the n test rows.
+        labels: the k labels.
+        candidate: what the model to be judged says of the rows.
+        others: what others say of them. The one named `production` is the model in production; the rest, baselines.
+        seed: of all resampling.
+
+    Returns:
+        An evaluation that knows predictions only: no latency, no version, no digest.
+    """
+
+    def scores(predictions: Predictions) -> ModelScores:
+        return _scores(predictions, rows, labels, seed)
+
+    baselines = [other.predictions for other in others if other.predictions.name != "production"]
+    production = [other.predictions for other in others if other.predictions.name == "production"]
+    return Evaluation(
+        labels=labels,
+        n=len(rows),
+        candidate=scores(candidate),
+        baselines=tuple(scores(baseline) for baseline in baselines),
+        production=scores(production[0]) if production else None,
+        production_version=None,
+        comparisons=tuple(
+            compare(candidate, o.predictions, rows.label_ids, labels, known_to_other=o.known, seed=seed) for o in others
+        ),
+        latency_ms_p50=None,
+        latency_ms_p95=None,
+        candidate_without_leaks=_without_leaks(candidate, rows, labels, seed),
+    )
+
+
+def _scores(predictions: Predictions, rows: SplitRows, labels: tuple[str, ...], seed: int) -> ModelScores:
+    return score_predictions(
+        predictions.name, predictions.ids, predictions.probabilities, rows.label_ids, labels, seed=seed
+    )
+
+
+def _without_leaks(candidate: Predictions, rows: SplitRows, labels: tuple[str, ...], seed: int) -> ModelScores | None:
+    """The scores on the rows that have no copy, exact or near, in train; None where all or none have."""
+    import numpy as np
+
+    clean = ~np.array(rows.leaked, bool)
+    if clean.all() or not clean.any():
+        return None
+    true = list(np.asarray(rows.label_ids)[clean])
+    subset = candidate.subset(clean)
+    return score_predictions(subset.name, subset.ids, subset.probabilities, true, labels, seed=seed)
