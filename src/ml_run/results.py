@@ -444,6 +444,76 @@ class ModelScores(Record):
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Rows: true label, columns: predicted label, in the order of the labels."""
+    mcc: Estimate = Estimate(value=None)
+    """Matthews' correlation coefficient, -1 to 1."""
+    brier: Number = None
+    """Mean squared distance of the probabilities from what was right, 0 to 2."""
+    ece_floor: Number = None
+    """The ECE that a perfectly calibrated model with these confidences shows on average on this many rows."""
+    ece_ceiling: Number = None
+    """The ECE that such a model stays below in 95 of 100 test sets: only what lies above speaks of miscalibration."""
+
+
+class ReliabilityBin(Record):
+    """The rows of one bin of confidence."""
+
+    low: float
+    high: float
+    """A confidence of `high` lies in this bin, one of `low` in the bin below."""
+    n: int
+    confidence: Number
+    """Mean over the rows; None where there are none."""
+    accuracy: Estimate
+
+
+class Calibration(Record):
+    """Whether confidences are to be believed. The temperature is fitted on validation rows, all else on test rows."""
+
+    n: int
+    bins: tuple[ReliabilityBin, ...]
+    """Of the confidences as the model gives them; bins without rows are left out."""
+    temperature: Number
+    """What scores would be divided by before the softmax; above 1: the model is too sure. None: it was not fitted."""
+    ece: Number
+    ece_with_temperature: Number
+    log_loss: Number
+    log_loss_with_temperature: Number
+
+
+class CoveragePoint(Record):
+    """What is right when only the rows with at least this confidence are answered."""
+
+    confidence: float
+    coverage: float
+    """Share of the rows that are answered, 0-1."""
+    accuracy: float
+    """Of the answered rows."""
+
+
+class RiskCoverage(Record):
+    """What leaving the least sure rows to a person buys."""
+
+    points: tuple[CoveragePoint, ...]
+    """From the surest rows to all, at most about 100."""
+    area: Number
+    """Share of mistakes among the answered rows, averaged over all coverages: the smaller, the better."""
+
+
+class Look(Record):
+    """Which look at its test set an evaluation is; the more looks, the more the best of them owes to luck."""
+
+    number: int
+    """1 for the first model that was judged on these rows."""
+    alpha: float
+    """One-sided error that this look may spend, of .05 for all looks that will ever be."""
+    level: float
+    """Two-sided level of the intervals that criteria against other models are judged by: 1 - 2 `alpha`."""
+    test_set: str
+    """SHA-256 over the sorted content hashes of the test rows."""
+    head: str
+    """Hash of the ledger's line on this look: whoever shortens the ledger contradicts this."""
+    warning: str = ""
+    """What is wrong with the ledger, or that a fresh test set is due."""
 
 
 class Comparison(Record):
@@ -457,6 +527,18 @@ class Comparison(Record):
     accuracy_difference: Estimate
     note: str = ""
     """Why a difference is missing, when it is."""
+    level: float = 0.95
+    """Of both intervals, two-sided."""
+    look: int | None = None
+    """Number of the look at the test set; None: looks were not counted."""
+    p_value: Number = None
+    """McNemar's test of equal accuracy, mid-p, two-sided."""
+    discordant: int | None = None
+    """Rows that only one of the two models gets right."""
+    label_first: str | None = None
+    """The class whose further rows would narrow the interval of the macro-F1 difference most."""
+    warnings: tuple[str, ...] = ()
+    """What the verdict does not depend on, but a person should know."""
 
 
 class SeedScore(Record):
@@ -481,6 +563,43 @@ class Spread(Record):
     accuracy_sd: float
 
 
+class LearningPoint(Record):
+    """What the linear model scores on the validation split after learning from some of the training rows."""
+
+    rows: int
+    mean: float
+    """Macro-F1, mean over the repetitions."""
+    sd: Number
+    """Standard deviation over the repetitions (n - 1); None for one."""
+    repetitions: int
+
+
+class LearningCurve(Record):
+    """How the linear model grows with the training rows, and what more of them would bring.
+
+    Fitted is macro-F1 = a - b * rows ** -c.
+    """
+
+    points: tuple[LearningPoint, ...] = ()
+    """Fewest rows first."""
+    training_rows: int
+    """All there are; the last point may be a sample of them."""
+    threshold: Number
+    """`deployment.min_f1`."""
+    a: Number = None
+    """The score that no number of rows exceeds; None where too few points could be measured."""
+    b: Number = None
+    c: Number = None
+    outcome: Literal["reached", "within_reach", "out_of_reach", "unknown", "no_threshold"]
+    rows_to_reach: int | None = None
+    """Further training rows at which the fitted curve reaches the threshold; None where it does not, or not nearly."""
+    rows_to_reach_low: int | None = None
+    rows_to_reach_high: int | None = None
+    """Ends of the 95 % interval; None: open."""
+    sentence: str
+    """What this comes to, for people."""
+
+
 class Evaluation(Record):
     """The evaluate stage's answer, on the test split only."""
 
@@ -501,6 +620,11 @@ class Evaluation(Record):
     """With `data.leaks: keep`: the scores on the test rows that have no copy in train."""
     spread: Spread | None = None
     """With `training.seeds`: the scores of all of them. The candidate is the median by validation, whatever these."""
+    look: Look | None = None
+    """None: looks at these rows are not counted, as with predictions from elsewhere."""
+    calibration: Calibration | None = None
+    """None for a model that gives no probabilities."""
+    risk_coverage: RiskCoverage | None = None
 
 
 # --- gate -----------------------------------------------------------------------------------------------------------
@@ -523,7 +647,12 @@ class CriterionResult(Record):
     straddles: bool
     """The interval holds the threshold: another test set of this size could decide otherwise."""
     rows_to_settle: int | None = None
-    """Test rows after which the interval should no longer hold the threshold, at the value seen; None if unknowable."""
+    """Test rows, in all, with which the interval leaves the threshold out in four of five test sets, if the value seen
+    is the true one; None if unknowable."""
+    level: float = 0.95
+    """Of the interval, two-sided."""
+    label_first: str | None = None
+    """The class whose further rows would narrow the interval most; None where it makes no difference."""
 
 
 class Verdict(Record):
