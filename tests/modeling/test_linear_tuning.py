@@ -148,7 +148,7 @@ def test_very_many_rows_are_sampled(monkeypatch):
     assert tuned(train, val)[1] == tuning
     monkeypatch.setattr(linear_tuning, "_TUNING_ROWS", 50)
     assert tuned(train, val)[1].tuning_rows == 50
-    kept = linear_tuning._sample(train, 300, 1, None, 0)
+    kept = linear_tuning.draw_rows(train, 300, 1, None, 0)
     assert len(kept.texts) == len(kept.ids) == 1
 
 

@@ -49,15 +49,19 @@ class Rows(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Setting:
-    words: int | None
+class Setting:
+    """What is fixed before a fit."""
+
+    words: int | None = WORDS[0]
+    """Words read of a text; None: all."""
     c: float = STRENGTHS[0]
     balanced: bool = True
+    """Weigh the loss of each class by the inverse of its share."""
 
 
 @dataclass(frozen=True)
 class _Tried:
-    setting: _Setting
+    setting: Setting
     predicted: NDArray[np.int64]
     """Label ids of the validation rows."""
 
@@ -99,13 +103,13 @@ def tune(
             kind="one_class",
             remedy="add rows of the other classes to the training split",
         )
-    learnt, judged = (_sample(rows, _TUNING_ROWS, _TUNING_CHARACTERS, None, seed) for rows in (train, val))
+    learnt, judged = (draw_rows(rows, _TUNING_ROWS, _TUNING_CHARACTERS, None, seed) for rows in (train, val))
     search = _Search(learnt, judged, len(labels), seed, step, _readable(learnt.texts), may_be_unbalanced=not balanced)
     chosen = search.run()
     step(search.fits - 1, search.fits)
-    rows = _sample(train, len(train.ids), _TRAINING_CHARACTERS, chosen.setting.words, seed)
-    vocabulary, features = learn_vocabulary(rows.texts, chosen.setting.words, _fewest(len(rows.ids)))
-    weights, offsets = _fit(features, rows.ids, len(labels), chosen.setting, seed)
+    rows = draw_rows(train, len(train.ids), _TRAINING_CHARACTERS, chosen.setting.words, seed)
+    vocabulary, features = learn_vocabulary(rows.texts, chosen.setting.words, fewest_rows(len(rows.ids)))
+    weights, offsets = fit_svm(features, rows.ids, len(labels), chosen.setting, seed)
     raw = LinearScorer(labels, vocabulary, weights, offsets)
     scores = raw.logits(judged.texts).astype(float)
     temperature = fit_temperature(scores, judged.ids, offsets > _NEVER)
@@ -148,7 +152,7 @@ class _Search:
     def run(self) -> _Tried:
         """Try one thing after the other; return what to keep."""
         for words in self.words:
-            self._try(_Setting(words))
+            self._try(Setting(words))
         best = self._best().setting
         for c in STRENGTHS[1:]:
             self._try(replace(best, c=c))
@@ -166,15 +170,15 @@ class _Search:
                 kept = other
         return kept
 
-    def _try(self, setting: _Setting) -> None:
+    def _try(self, setting: Setting) -> None:
         import numpy as np
 
         self.step(len(self.tried), self.fits)
         if setting.words not in self._features:
-            vocabulary, features = learn_vocabulary(self.train.texts, setting.words, _fewest(len(self.train.ids)))
+            vocabulary, features = learn_vocabulary(self.train.texts, setting.words, fewest_rows(len(self.train.ids)))
             self._features[setting.words] = features, vocabulary.features(self.val.texts)
         features, judged = self._features[setting.words]
-        weights, offsets = _fit(features, self.train.ids, self.k, setting, self.seed)
+        weights, offsets = fit_svm(features, self.train.ids, self.k, setting, self.seed)
         self.tried.append(_Tried(setting, np.asarray(judged @ weights.T + offsets).argmax(1)))
 
 
@@ -184,12 +188,12 @@ def _readable(texts: Sequence[str]) -> tuple[int | None, ...]:
     return tuple(words for words in WORDS if words is None or words < longest)
 
 
-def _fewest(rows: int) -> int:
+def fewest_rows(rows: int) -> int:
     """Training rows that a term must occur in: of what one row says, nothing can be learnt about others."""
     return max(2, rows // _ROWS_A_TERM)
 
 
-def _sample(rows: Rows, most: int, characters: int, words: int | None, seed: int) -> Rows:
+def draw_rows(rows: Rows, most: int, characters: int, words: int | None, seed: int) -> Rows:
     """All rows, or `most`, drawn with `seed`, or as many of them as have about `characters` in what is read of them."""
     lengths = [len(text) if words is None else min(len(text), words * _A_WORD) for text in rows.texts]
     if len(lengths) <= most and sum(lengths) <= characters:
@@ -205,10 +209,18 @@ def _sample(rows: Rows, most: int, characters: int, words: int | None, seed: int
     return Rows([rows.texts[number] for number in kept], [rows.ids[number] for number in kept])
 
 
-def _fit(
-    features: csr_matrix, ids: Sequence[int], k: int, setting: _Setting, seed: int
+def fit_svm(
+    features: csr_matrix, ids: Sequence[int], k: int, setting: Setting, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A linear SVM, one class against the others: weights [k, terms] and offsets [k]."""
+    """A linear SVM, one class against the others: weights [k, terms] and offsets [k].
+
+    Args:
+        features: [rows, terms].
+        ids: label ids [rows], of at least two classes; the others score so low that no row is given them.
+        k: number of labels.
+        setting: its C and its weights of the classes apply.
+        seed: of the order in which rows are looked at.
+    """
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
