@@ -251,6 +251,18 @@ class Feasibility(Record):
     """One sentence."""
 
 
+class HeldOutRows(Record):
+    """The rows of `evaluation.holdout_group`, which nothing is trained on; they are in `data/holdout.parquet`."""
+
+    group: str
+    rows: int
+    """Taken out of train and val."""
+    in_test: int
+    """Rows of the group in the test split, which stay there."""
+    copies: int
+    """Rows of the group left out because train or val has the same text, exactly or nearly, from another source."""
+
+
 class PreparedData(Record):
     """The data stage's answer. The rows are in `data/{train,val,test}.parquet` of the experiment."""
 
@@ -273,6 +285,8 @@ class PreparedData(Record):
     shortcuts: tuple[ShortcutProbe, ...] = ()
     tokens: TokenCheck | None = None
     feasibility: tuple[Feasibility, ...] = ()
+    holdout: HeldOutRows | None = None
+    """With `evaluation.holdout_group`: what was taken out of train and val."""
     synthetic: bool = False
     """True when a source file says of itself that it is SYNTHETIC; carried into every report and model card."""
 
@@ -600,6 +614,77 @@ class LearningCurve(Record):
     """What this comes to, for people."""
 
 
+class SliceScores(Record):
+    """The candidate on some of the test rows, beside all the others."""
+
+    kind: Literal["length", "cut", "group", "other_groups", "no_group", "language", "script", "copied"]
+    """`cut`: longer than what the model reads; `copied`: has a copy in train."""
+    name: str
+    """A group's own name; for other kinds, words for people."""
+    n: int
+    accuracy: Estimate
+    macro_f1: Estimate
+    """Over the classes that occur in these rows."""
+    classes: int
+    """How many these are."""
+    difference: Estimate
+    """Accuracy minus that of all other test rows."""
+    expected: Number = None
+    """Accuracy that these rows would have if each class were recognised as it is in the other rows."""
+    p_value: Number = None
+    """That the accuracy is the other rows': two-sided, for this slice alone. None: too few rows to judge."""
+    p_adjusted: Number = None
+    """The same, when so many slices are looked at (Holm)."""
+    worse: bool | None = None
+    """Less accurate than the other rows, beyond chance; None: too few rows to judge."""
+
+
+class SourceScores(Record):
+    """The rows of one source, by linear models that learnt from the source and by one that never saw it."""
+
+    group: str
+    n: int
+    classes: int
+    """Classes that occur in these rows; all of them occur in other sources too."""
+    accuracy_known: float
+    accuracy_unseen: float
+    macro_f1_known: float
+    macro_f1_unseen: float
+    difference: Estimate
+    """Accuracy unseen minus known, on the same rows."""
+
+
+class SourceDependence(Record):
+    """How much the score of a linear model owes to knowing the source of a text, measured on rows of all splits."""
+
+    rows: int
+    """Rows that the models learnt from and were scored on: all, or a sample of them."""
+    of: int
+    """Rows that have a source, in all splits."""
+    groups: int
+    """Sources that there are; `sources` holds the largest of those with enough rows and several classes."""
+    accuracy_known: Estimate
+    accuracy_unseen: Estimate
+    difference: Estimate
+    """Accuracy unseen minus known, on the rows of all `sources` together."""
+    sources: tuple[SourceScores, ...] = ()
+    """Largest loss first."""
+    note: str = ""
+    """Why nothing could be measured; empty where it was."""
+
+
+class HeldOutScores(Record):
+    """The candidate on a source that it never saw."""
+
+    group: str
+    scores: ModelScores
+    """On all rows of the group that nothing was trained on, over the classes that occur in them."""
+    elsewhere: ModelScores | None
+    """On the test rows of the same classes that are of other sources; None where some class has none."""
+    difference: Estimate
+    """Accuracy on the unseen source minus accuracy elsewhere: different rows, so their difficulty is part of it."""
+
+
 class Evaluation(Record):
     """The evaluate stage's answer, on the test split only."""
 
@@ -625,6 +710,12 @@ class Evaluation(Record):
     calibration: Calibration | None = None
     """None for a model that gives no probabilities."""
     risk_coverage: RiskCoverage | None = None
+    slices: tuple[SliceScores, ...] = ()
+    """Of the candidate: first those worse beyond chance, then the other judged ones, each lowest difference first."""
+    sources: SourceDependence | None = None
+    """With `data.group_field`."""
+    holdout: HeldOutScores | None = None
+    """With `evaluation.holdout_group`."""
 
 
 # --- gate -----------------------------------------------------------------------------------------------------------

@@ -105,6 +105,7 @@ def check(subject: Subject) -> None:
     _check_shares(subject)
     _check_language(subject)
     _check_rules(subject)
+    _check_holdout(subject)
     _check_seeds(subject)
     _check_gate(subject)
     _check_tracking(subject)
@@ -217,6 +218,16 @@ def _entries(subject: Subject, key: str) -> Iterable[tuple[str, Place]]:
     """The names that stand in a mapping, each with its place."""
     node = subject.values.nodes.get(key)
     return node.places.items() if isinstance(node, strict_yaml.Mapping) else ()
+
+
+def _check_holdout(subject: Subject) -> None:
+    group = subject.get("evaluation.holdout_group")
+    if group and "data.group_field" not in subject.values.failed and subject.get("data.group_field") is None:
+        subject.fault(
+            "evaluation.holdout_group",
+            f"evaluation.holdout_group is {group}, but data.group_field is not set: no row says what source it is of",
+            "set data.group_field to the field that holds the source, or remove evaluation.holdout_group",
+        )
 
 
 # --- training -------------------------------------------------------------------------------------------------------

@@ -130,6 +130,13 @@ class TrainingConfig(Section):
     scoring are float32 in any case."""
 
 
+class EvaluationConfig(Section):
+    """What else the candidate is judged on."""
+
+    holdout_group: Text | None = None
+    """A value of data.group_field: rows of this source are not trained on, and the candidate is scored on them apart."""
+
+
 class GateConfig(Section):
     """What the candidate must reach, beyond deployment.min_accuracy and min_f1."""
 
@@ -202,6 +209,7 @@ class Config(Section):
     data: DataConfig
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
     deployment: DeploymentConfig = DeploymentConfig()
     tracking: TrackingConfig = TrackingConfig()
