@@ -331,6 +331,35 @@ class SeedRun(Record):
     """`files.folder_digest` of its model folder."""
 
 
+class FoldRun(Record):
+    """One of the trainings of `training.folds`, scored on the rows that it did not learn from."""
+
+    fold: int
+    """1 for the first."""
+    rows: int
+    """Held out."""
+    best_epoch: float | None
+    """By macro-F1 on the held-out rows; None for a linear model."""
+    macro_f1: float
+    """On the held-out rows, of the best epoch, over the classes that occur among them."""
+    accuracy: float
+    seconds: float
+
+
+class Folds(Record):
+    """Cross-validation over the rows of train and val; standard deviations with n - 1."""
+
+    runs: tuple[FoldRun, ...]
+    epochs: int | None
+    """Median of the best epochs: what the final model was trained for; None for a linear model."""
+    macro_f1_mean: float
+    macro_f1_sd: float
+    accuracy_mean: float
+    accuracy_sd: float
+    pooled: ModelScores
+    """Of all rows, each by the model that did not learn from it; they are in `out_of_fold.parquet`."""
+
+
 class LinearTrial(Record):
     """One setting of the linear model that was tried, and what it reached on the validation split."""
 
@@ -414,6 +443,9 @@ class TrainedModel(Record):
     """Labels that occur in the validation split and that the model gave to none of its rows."""
     seeds: tuple[SeedRun, ...] = ()
     """With `training.seeds`: all trainings, in their order. This model is the median of them by `best_val_macro_f1`."""
+    folds: Folds | None = None
+    """With `training.folds`: the cross-validation. This model was trained on all rows of train and val, no row chose its
+    epoch, and `best_val_macro_f1` is the mean of the folds."""
     linear: LinearTuning | None = None
     """For a linear model: how it was tuned."""
     vocabulary: int | None = None
@@ -685,6 +717,83 @@ class HeldOutScores(Record):
     """Accuracy on the unseen source minus accuracy elsewhere: different rows, so their difficulty is part of it."""
 
 
+class Pushed(Record):
+    """Words of a text that pushed the model towards its wrong answer."""
+
+    text: str
+    """As shown, personal data masked."""
+    change: float
+    """What leaving them out takes from the log-odds of the wrong label against the right one; above 0."""
+    start: int | None = None
+    """Where they begin in `Mistake.text`; None where they stand further on in the text."""
+
+
+class Mistake(Record):
+    """One test row that the candidate labelled wrong."""
+
+    row: int
+    """Its number in the test split and in `predictions.parquet`, from 0."""
+    file: str
+    line: int
+    text: str
+    """The start of the text, blanks collapsed, personal data masked."""
+    label: str
+    predicted: str | None
+    """None: a label that this run does not know."""
+    probability: Number = None
+    """Of the predicted label."""
+    label_probability: Number = None
+    """Of the row's own label."""
+    right: tuple[str, ...] = ()
+    """Other models that got it right."""
+    pushed: tuple[Pushed, ...] = ()
+    """Strongest first."""
+
+
+class ConfusedPair(Record):
+    """One label taken for another."""
+
+    label: str
+    predicted: str
+    rows: int
+    of: int
+    """Test rows of the label."""
+    examples: tuple[int, ...]
+    """Rows of `Mistakes.shown`: the surest of them, one in the middle, the least sure."""
+
+
+class Suspicion(Record):
+    """A mistake that looks mislabelled rather than misread."""
+
+    row: int
+    why: str
+    """What speaks against the label."""
+
+
+class Mistakes(Record):
+    """What the candidate gets wrong. Rows are numbers of rows of the test split."""
+
+    count: int
+    shown: tuple[Mistake, ...] = ()
+    """Those that the lists below name, each once, in the order of the rows."""
+    surest: tuple[int, ...] = ()
+    """The most confident ones; empty for a model that gives no probabilities."""
+    pairs: tuple[ConfusedPair, ...] = ()
+    """Most frequent first."""
+    right_elsewhere: dict[str, int] = {}
+    """Mistakes that another model got right, by its name."""
+    right_by_baseline: tuple[int, ...] = ()
+    """A few of those that a baseline got right."""
+    suspected: tuple[Suspicion, ...] = ()
+    """Rows whose label is doubtful, most doubtful first; suspicions, no errors."""
+    suspicions: int = 0
+    """How many there are, of which `suspected` holds the first."""
+    queue: str | None = None
+    """The review queue they stand in, relative to the experiment folder."""
+    explained: str = ""
+    """How the pushing words were found, or why there are none."""
+
+
 class Evaluation(Record):
     """The evaluate stage's answer, on the test split only."""
 
@@ -716,6 +825,8 @@ class Evaluation(Record):
     """With `data.group_field`."""
     holdout: HeldOutScores | None = None
     """With `evaluation.holdout_group`."""
+    mistakes: Mistakes | None = None
+    """None where an older version evaluated."""
 
 
 # --- gate -----------------------------------------------------------------------------------------------------------
