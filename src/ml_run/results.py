@@ -646,11 +646,14 @@ class LearningCurve(Record):
     """What this comes to, for people."""
 
 
+SliceKind = Literal["length", "cut", "group", "other_groups", "no_group", "language", "script", "copied"]
+"""What the rows of a slice have in common; `cut`: longer than what the model reads, `copied`: has a copy in train."""
+
+
 class SliceScores(Record):
     """The candidate on some of the test rows, beside all the others."""
 
-    kind: Literal["length", "cut", "group", "other_groups", "no_group", "language", "script", "copied"]
-    """`cut`: longer than what the model reads; `copied`: has a copy in train."""
+    kind: SliceKind
     name: str
     """A group's own name; for other kinds, words for people."""
     n: int
