@@ -11,8 +11,9 @@ from conftest import LABELS, make_rows
 from ml_run import statistics
 from ml_run.errors import TrainingError
 from ml_run.modeling import linear_tuning
-from ml_run.modeling.linear_tuning import Rows, fit_temperature, tune
+from ml_run.modeling.linear_tuning import Rows, tune
 from ml_run.modeling.scoring import softmax
+from ml_run.statistics import fit_temperature
 
 
 def rows(count, seed=0, noise=0.0, words=0):

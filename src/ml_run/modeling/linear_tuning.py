@@ -35,7 +35,6 @@ _TOLERANCE, _MOST_PASSES = 0.01, 50
 """With scikit-learn's own, 0.0001 and 1,000, no score on MasakhaNEWS changes, and labels by chance take hours."""
 _NEVER = -1e4
 """Score of a class without training rows."""
-_COLDEST, _HOTTEST = 0.01, 100.0
 
 Step = Callable[[int, int], None]
 """Called before each fit with the number of fits done and the number of all fits; may raise to stop."""
@@ -107,12 +106,12 @@ def tune(
     search = _Search(learnt, judged, len(labels), seed, step, _readable(learnt.texts), may_be_unbalanced=not balanced)
     chosen = search.run()
     step(search.fits - 1, search.fits)
-    rows = draw_rows(train, len(train.ids), _TRAINING_CHARACTERS, chosen.setting.words, seed)
+    rows = training_rows(train, chosen.setting.words, seed)
     vocabulary, features = learn_vocabulary(rows.texts, chosen.setting.words, fewest_rows(len(rows.ids)))
     weights, offsets = fit_svm(features, rows.ids, len(labels), chosen.setting, seed)
     raw = LinearScorer(labels, vocabulary, weights, offsets)
     scores = raw.logits(judged.texts).astype(float)
-    temperature = fit_temperature(scores, judged.ids, offsets > _NEVER)
+    temperature = statistics.fit_temperature(scores, judged.ids, offsets > _NEVER)
     return replace(raw, temperature=temperature), LinearTuning(
         trials=tuple(_trial(one, judged, len(labels)) for one in search.tried),
         chosen=_trial(chosen, judged, len(labels)),
@@ -120,8 +119,8 @@ def tune(
         tuning_rows=len(learnt.ids),
         training_rows=len(rows.ids),
         temperature=temperature,
-        val_ece_uncalibrated=_ece(scores, judged.ids),
-        val_ece=_ece(scores / temperature, judged.ids),
+        val_ece_uncalibrated=expected_error(scores, judged.ids),
+        val_ece=expected_error(scores / temperature, judged.ids),
     )
 
 
@@ -193,6 +192,11 @@ def fewest_rows(rows: int) -> int:
     return max(2, rows // _ROWS_A_TERM)
 
 
+def training_rows(rows: Rows, words: int | None, seed: int) -> Rows:
+    """The rows that a model which reads that many words learns from: all, or what memory allows, drawn with `seed`."""
+    return draw_rows(rows, len(rows.ids), _TRAINING_CHARACTERS, words, seed)
+
+
 def draw_rows(rows: Rows, most: int, characters: int, words: int | None, seed: int) -> Rows:
     """All rows, or `most`, drawn with `seed`, or as many of them as have about `characters` in what is read of them."""
     lengths = [len(text) if words is None else min(len(text), words * _A_WORD) for text in rows.texts]
@@ -248,44 +252,8 @@ def _trial(tried: _Tried, val: Rows, k: int) -> LinearTrial:
     )
 
 
-# --- calibration ------------------------------------------------------------------------------------------------------
-
-
-def fit_temperature(scores: NDArray[np.float64], ids: Sequence[int], known: NDArray[np.bool_]) -> float:
-    """What to divide `scores` by so that their softmax is as likely as possible; no prediction changes.
-
-    As if one row more had been found wrong: scores that make no mistake on few rows would otherwise be taken for
-    certain. Sources: C. Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2; J. Platt,
-    Probabilistic Outputs for Support Vector Machines, 1999, section 2.2, for the targets.
-
-    Args:
-        scores: [n, k], of rows the model has not learnt from.
-        ids: their label ids [n].
-        known: which classes the model has seen [k]; rows of others tell nothing.
-    """
-    import numpy as np
-    from scipy.optimize import minimize_scalar
-
-    true = np.asarray(ids, int)
-    rows, place = known[true], np.cumsum(known) - 1
-    given, true = scores[rows][:, known], place[true[rows]]
-    n, k = given.shape
-    if n == 0:
-        return 1.0
-    wrong = 1 / (n + 2)
-    targets = np.full((n, k), wrong / (k - 1))
-    targets[np.arange(n), true] = 1 - wrong
-
-    def loss(log_temperature: float) -> float:
-        scaled = given / np.exp(log_temperature)
-        scaled -= scaled.max(1, keepdims=True)
-        return float((np.log(np.exp(scaled).sum(1)) - (targets * scaled).sum(1)).mean())
-
-    best = minimize_scalar(loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
-    return float(np.exp(best.x))
-
-
-def _ece(scores: NDArray[np.float64], ids: Sequence[int]) -> float | None:
+def expected_error(scores: NDArray[np.float64], ids: Sequence[int]) -> float | None:
+    """Expected calibration error of `scores` [n, k] for rows with the label ids `ids` [n]."""
     import numpy as np
 
     shares = softmax(scores)
