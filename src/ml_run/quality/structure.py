@@ -42,7 +42,7 @@ def take_rows(source: Source, split: str, fields: Fields) -> tuple[list[Row], li
         except _Unusable as why:
             rejected.append(Rejected(split, source.name, raw.line, why.rule, why.problem, values))
             continue
-        group = _scalar(values.get(fields.group)) if fields.group else None
+        group = scalar(values.get(fields.group)) if fields.group else None
         rows.append(Row(source.name, raw.line, text, label, group or None, values))
     return rows, sorted(rejected, key=lambda row: row.line)
 
@@ -70,7 +70,7 @@ def _emptiness(text: str) -> str:
 
 
 def _label(value: Any, field: str) -> str:
-    label = _scalar(value)
+    label = scalar(value)
     if label is None:
         raise _Unusable("wrong_type", f"the field {field!r} is {_kind(value)}, not one label")
     if not IGNORED.sub("", label).strip():
@@ -78,7 +78,7 @@ def _label(value: Any, field: str) -> str:
     return label
 
 
-def _scalar(value: Any) -> str | None:
+def scalar(value: Any) -> str | None:
     """A value as text: numbers and booleans as JSON writes them, nothing as empty; None for what is no single value."""
     if isinstance(value, str):
         return value
