@@ -113,6 +113,11 @@ class Experiment:
         return self.folder / "reference.json"
 
     @property
+    def out_of_fold(self) -> Path:
+        """With `training.folds`: what is said of each row of train and val by the model that did not learn from it."""
+        return self.folder / "out_of_fold.parquet"
+
+    @property
     def training_record(self) -> Path:
         """`TrainedModel` as JSON; written after the model folder is sealed."""
         return self.folder / "training.json"

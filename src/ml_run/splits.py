@@ -1,6 +1,7 @@
 """The rows of a prepared split, as the data stage writes and every later stage reads them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ml_run import files
@@ -30,6 +31,15 @@ class SplitRows:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def __add__(self, more: "SplitRows") -> "SplitRows":
+        """These rows, then `more`."""
+        return SplitRows(*(getattr(self, column.name) + getattr(more, column.name) for column in fields(self)))
+
+    def take(self, numbers: Sequence[int]) -> "SplitRows":
+        """The rows with these numbers, in their order."""
+        columns = (getattr(self, column.name) for column in fields(self))
+        return SplitRows(*([column[number] for number in numbers] for column in columns))
 
 
 def write_split(path: Path, rows: SplitRows) -> None:

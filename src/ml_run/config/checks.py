@@ -237,6 +237,9 @@ def _check_seeds(subject: Subject) -> None:
     seeds = subject.get("training.seeds")
     if not seeds:
         return
+    if subject.get("training.folds"):
+        found = f"training.folds is {subject.get('training.folds')} and training.seeds names {len(seeds)} seeds"
+        subject.fault("training.folds", found, "remove training.seeds or training.folds: a run does one of the two")
     if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
         found = f"training.seeds names {listed([str(seed) for seed in twice], last='and')} more than once"
         subject.fault("training.seeds", found, "name each seed once: the same seed gives the same model")

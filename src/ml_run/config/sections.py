@@ -121,6 +121,9 @@ class TrainingConfig(Section):
     """balanced: weight the loss of each class by the inverse of its share."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=2, max_length=100)] | None = None
     """Train one model a seed, in place of one with `seed`; the median by validation macro-F1 is the candidate."""
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None
+    """Cross-validate: train on all but one of so many parts of train and val, in turn, and the candidate on all of them,
+    for as many epochs as were best. For data too small for a validation split."""
     on_collapse: Literal["retry", "stop"] = "retry"
     """What to do when training diverges or collapses. retry: once more, with a lower learning rate."""
     auto_batch: bool = True

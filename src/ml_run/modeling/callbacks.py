@@ -174,8 +174,7 @@ class Telling(TrainerCallback):
         return f"{self._part}, " if self._part else ""
 
     def _key(self, name: str) -> str:
-        # The tracking store knows a point by its name and step alone.
-        return f"seed_{self._part.seed}/{name}" if self._part else name
+        return self._part.metric(name) if self._part else name
 
 
 def collapsed(log_history: Sequence[dict[str, Any]], step: int, max_steps: int, learning_rate: float) -> TrainingError:

@@ -104,8 +104,8 @@ def newest_verified(folder: Path, inputs: str, attempt: int = 1) -> Checkpoint |
 
 
 def clear(folder: Path) -> None:
-    """Remove all checkpoints in `folder`, and those of single seeds below it."""
-    for checkpoint in [*_numbered(folder), *folder.glob("seed_*")]:
+    """Remove all checkpoints in `folder`, and those of single seeds or folds below it."""
+    for checkpoint in [*_numbered(folder), *folder.glob("seed_*"), *folder.glob("fold_*"), *folder.glob("final")]:
         shutil.rmtree(checkpoint)
 
 

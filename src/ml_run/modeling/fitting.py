@@ -15,12 +15,14 @@ from ml_run.modeling import attempts, checkpoints, compute, failures, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import EVALUATED, best_epoch, is_dead, patience_is_spent
 from ml_run.modeling.seeds import Part
-from ml_run.results import Attempt, PreparedData
+from ml_run.results import Attempt, EpochScores, Folds, PreparedData
 from ml_run.splits import SplitRows
 
 if TYPE_CHECKING:
     from ml_run.modeling.loading import BaseModel
 
+UNTOLD = {"val_loss": None, "val_macro_f1": None, "val_accuracy": None}
+"""What is put in place of scores on rows that were learnt from."""
 _FLAT = 0.98
 
 
@@ -39,6 +41,8 @@ class Task:
     """Of its checkpoints."""
     part: Part | None = None
     """Which of several trainings it is."""
+    folds: Folds | None = None
+    """The cross-validation that has found the number of epochs; the validation rows are then among those of train."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def _train(task: Task, config: Config, attempt: int, last: Checkpoint | None, in
             config.model, task.data.labels, task.train.texts, config.training.seed, unlabelled_file(config)
         )
     parameters = base.model.num_parameters()
-    failures.check_disk_space(task.folder, parameters, task.part.count if task.part else 1)
+    failures.check_disk_space(task.folder, parameters, task.part.models if task.part else 1)
     note = _first_note(task, base, attempt) if last is None else last.note
     _tell_start(task, config, parameters, note, last)
     with failures.explained(config, task.folder, parameters):
@@ -176,11 +180,29 @@ def _finished_checkpoint(task: Task, attempt: int) -> Checkpoint:
     return last
 
 
-def predicted_rows(last: Checkpoint) -> list[int]:
-    """How many validation rows the model of the best epoch gave each class to."""
+def kept_epoch(task: Task, last: Checkpoint) -> EpochScores:
+    """The epoch whose model is kept: the best by validation, or the last one where folds have found how many it takes.
+
+    Of rows that the model has learnt from no score is told.
+    """
+    if task.folds:
+        return last.curve[-1].model_copy(update=UNTOLD)
     best = best_epoch(last.curve)
     assert best is not None, "a complete training has evaluated at least once"
-    entry = next(entry for entry in last.history if EVALUATED in entry and entry["step"] == best.step)
+    return best
+
+
+def kept_folder(task: Task, last: Checkpoint) -> Path:
+    """The checkpoint of `kept_epoch`; verified with `last` where that was."""
+    folder = last.folder if task.folds else last.best
+    assert folder is not None, "a complete training has evaluated at least once"
+    return folder
+
+
+def predicted_rows(task: Task, last: Checkpoint) -> list[int]:
+    """How many validation rows the model that is kept gave each class to."""
+    kept = kept_epoch(task, last)
+    entry = next(entry for entry in last.history if EVALUATED in entry and entry["step"] == kept.step)
     return list(entry["eval_predicted"])
 
 
@@ -189,7 +211,7 @@ def _uselessness(task: Task, last: Checkpoint, attempt: Attempt) -> TrainingErro
     from ml_run.modeling.callbacks import collapsed
 
     evaluation = next(entry for entry in reversed(last.history) if EVALUATED in entry)
-    if sum(map(bool, predicted_rows(last))) > 1 or len(set(task.val.label_ids)) == 1:
+    if sum(map(bool, predicted_rows(task, last))) > 1 or len(set(task.val.label_ids)) == 1:
         _warn(task, last, evaluation)
         return None
     if is_dead(evaluation):

@@ -11,6 +11,8 @@ from ml_run import files
 from ml_run.config.names import LINEAR
 from ml_run.events import emit, logger
 from ml_run.modeling import linear
+from ml_run.modeling.folds import write_out_of_fold
+from ml_run.modeling.linear_folds import refit
 from ml_run.modeling.linear_tuning import Rows, tune
 from ml_run.modeling.verify import write_reference
 from ml_run.reporting import ModelFacts, render_model_card
@@ -19,6 +21,8 @@ from ml_run.splits import TRAIN_ROWS
 from ml_run.wording import listed, number_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ml_run.config import Config
     from ml_run.config.sections import Section
     from ml_run.experiment import Experiment
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from ml_run.results import LinearTuning, PreparedData
     from ml_run.splits import SplitRows
 
-_HEEDED = {"model.name", "model.num_labels", "training.seed", "training.class_weights"}
+_HEEDED = {"model.name", "model.num_labels", "training.seed", "training.class_weights", "training.folds"}
 
 
 def train_linear(
@@ -37,6 +41,7 @@ def train_linear(
     train: SplitRows,
     val: SplitRows,
     interruption: Interruption,
+    places: Sequence[int] | None = None,
 ) -> TrainedModel:
     """Tune, fit and write the linear model.
 
@@ -47,6 +52,8 @@ def train_linear(
         train: the training rows.
         val: the validation rows.
         interruption: once requested, `Interrupted` is raised before the next fit.
+        places: with `training.folds`, the fold of each row of train and then val, from 0; the model then learns from
+            all of them, and `out_of_fold.parquet` is written.
 
     Raises:
         TrainingError: the training rows are of one class.
@@ -67,10 +74,16 @@ def train_linear(
         seed=config.training.seed,
         step=step,
     )
-    if tuning.training_rows < len(train):
-        drawn = f"{tuning.training_rows:,} of the {len(train):,} training rows"
+    learnt, folds = train, None
+    if places is not None:
+        learnt, seed = train + val, config.training.seed
+        known = Rows(learnt.texts, learnt.label_ids)
+        scorer, tuning, folds, probabilities = refit(known, places, data.labels, tuning, seed=seed, step=step)
+        write_out_of_fold(experiment.out_of_fold, learnt, data.labels, places, probabilities)
+    if tuning.training_rows < len(learnt):
+        drawn = f"{tuning.training_rows:,} of the {len(learnt):,} training rows"
         logger.info(f"the model learns from {drawn}, drawn with training.seed: all would need too much memory")
-    _write_model(config, experiment, data, scorer, tuning, train)
+    _write_model(config, experiment, data, scorer, tuning, learnt)
     write_reference(experiment.reference, scorer, val.texts)
     return TrainedModel(
         base=LINEAR,
@@ -80,7 +93,7 @@ def train_linear(
         parameters=scorer.parameters,
         digest=files.folder_digest(experiment.model),
         best_epoch=None,
-        best_val_macro_f1=tuning.chosen.val_macro_f1,
+        best_val_macro_f1=folds.macro_f1_mean if folds else tuning.chosen.val_macro_f1,
         global_step=0,
         max_steps=0,
         stopped_early=False,
@@ -92,6 +105,7 @@ def train_linear(
         peak_memory_mb=_peak_memory_mb(),
         synthetic=data.synthetic,
         linear=tuning,
+        folds=folds,
     )
 
 

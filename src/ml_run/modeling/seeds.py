@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ml_run.results import SeedRun, TrainedModel
 
@@ -15,9 +16,26 @@ class Part:
     """1 for the first."""
     count: int
     seed: int
+    kind: Literal["seed", "fold", "final"] = "seed"
+    """fold: one of a cross-validation; final: the one after it, on all rows."""
 
     def __str__(self) -> str:
+        if self.kind == "final":
+            return "final model"
+        if self.kind == "fold":
+            return f"fold {self.number} of {self.count - 1}"
         return f"seed {self.number} of {self.count} ({self.seed})"
+
+    @property
+    def models(self) -> int:
+        """Models of all parts that are on disk in the end."""
+        return self.count if self.kind == "seed" else 1
+
+    def metric(self, name: str) -> str:
+        """The name of a measured value in the tracking store, which knows a point by its name and step alone."""
+        if self.kind == "final":  # the rows it is scored on are among those it learns from
+            return name.replace("val/", "known_rows/")
+        return f"seed_{self.seed}/{name}" if self.kind == "seed" else f"fold_{self.number}/{name}"
 
 
 def median(models: Sequence[TrainedModel]) -> TrainedModel:

@@ -85,7 +85,7 @@ class _Unit:
 
 def _units(rows: Sequence[Row], near: NearCopies, most: int) -> list[_Unit]:
     """All units by position; copies join them to at most `most` rows."""
-    joined = _joined(rows, near, most)
+    joined = joined_rows(rows, near, most)
     members: dict[int, list[int]] = defaultdict(list)
     for number, unit in enumerate(joined):
         members[unit].append(number)
@@ -97,8 +97,8 @@ def _units(rows: Sequence[Row], near: NearCopies, most: int) -> list[_Unit]:
     return sorted(units, key=lambda unit: (unit.place, rows[unit.rows[0]].hash))
 
 
-def _joined(rows: Sequence[Row], near: NearCopies, most: int) -> list[int]:
-    """The number of each row's unit."""
+def joined_rows(rows: Sequence[Row], near: NearCopies, most: int) -> list[int]:
+    """The number of each row's unit: rows of a group, and copies as long as a unit has at most `most` rows."""
     first: dict[tuple[str, str], int] = {}
     forest = _Forest(len(rows))
     for number, row in enumerate(rows):

@@ -10,14 +10,25 @@ from ml_run.config import Config
 from ml_run.config.names import LINEAR
 from ml_run.experiment import Experiment
 from ml_run.interruption import Interruption
-from ml_run.modeling import checkpoints, failures, linear_training, scoring
-from ml_run.modeling.curve import best_epoch
-from ml_run.modeling.fitting import Fitted, Task, fit, predicted_rows, stopped_early, unlabelled_file
+from ml_run.modeling import checkpoints, failures, folds, linear_training, scoring
+from ml_run.modeling.checkpoints import Checkpoint
+from ml_run.modeling.fitting import (
+    UNTOLD,
+    Fitted,
+    Task,
+    fit,
+    kept_epoch,
+    kept_folder,
+    predicted_rows,
+    stopped_early,
+    unlabelled_file,
+)
 from ml_run.modeling.seeds import Part, mean_and_sd, median, runs
 from ml_run.modeling.unlabelled import digest_of
 from ml_run.modeling.verify import write_reference
-from ml_run.results import EpochScores, PreparedData, TrainedModel
-from ml_run.splits import TRAIN_ROWS, read_split
+from ml_run.quality.fold_units import fold_units
+from ml_run.results import EpochScores, Folds, PreparedData, TrainedModel
+from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
 from ml_run.wording import UNDEFINED, listed, number_of, score
 
 if TYPE_CHECKING:
@@ -49,7 +60,8 @@ def train_model(config: Config, experiment: Experiment, data: PreparedData, inte
         config: its `model` and `training` sections decide.
         experiment: holds the prepared splits; receives `checkpoints/` (removed again at the end), `reference.json`
             and `model/`: safetensors, tokenizer, label names and the hashes of the training rows, sealed. With
-            `training.seeds` also `models/seed_<n>/`, one of which `model/` is a copy of.
+            `training.seeds` also `models/seed_<n>/`, one of which `model/` is a copy of; with `training.folds` also
+            `out_of_fold.parquet`.
         data: the data stage's answer.
         interruption: once requested, a checkpoint is written and `Interrupted` raised.
 
@@ -66,13 +78,17 @@ def train_model(config: Config, experiment: Experiment, data: PreparedData, inte
     files.sweep(experiment.folder)
     train, val = (read_split(experiment.split(name)) for name in ("train", "val"))
     if config.model.name == LINEAR:
-        trained = linear_training.train_linear(config, experiment, data, train, val, interruption)
+        count = config.training.folds
+        places = _places(config, data, train + val, count) if count else None
+        trained = linear_training.train_linear(config, experiment, data, train, val, interruption, places)
         checkpoints.mark_finished(experiment.checkpoints, inputs, trained)
         return trained
     task = Task(config, data, inputs, train, val, experiment.checkpoints)
     with scoring.quiet_libraries():
         if config.training.seeds:
             trained = _train_seeds(task, config.training.seeds, experiment, interruption)
+        elif config.training.folds:
+            trained = _train_folds(task, config.training.folds, experiment, interruption)
         else:
             trained = _train_one(task, experiment.model, interruption)
         write_reference(experiment.reference, scoring.load_transformer(experiment.model, verified=True), val.texts)
@@ -123,6 +139,43 @@ def _train_seeds(
     )
 
 
+def _train_folds(task: Task, count: int, experiment: Experiment, interruption: Interruption) -> TrainedModel:
+    """Cross-validate over the rows of train and val, then train on all of them: no row chooses an epoch."""
+    rows = task.train + task.val
+    places = _places(task.config, task.data, rows, count)
+    found, probabilities = folds.cross_validate(replace(task, train=rows), places, interruption)
+    folds.write_out_of_fold(experiment.out_of_fold, rows, task.data.labels, places, probabilities)
+    trained = _train_one(_final(task, rows, found), experiment.model, interruption)
+    return trained.model_copy(
+        update={
+            "folds": found,
+            "curve": tuple(epoch.model_copy(update=UNTOLD) for epoch in trained.curve),
+            "seconds": round(trained.seconds + sum(run.seconds for run in found.runs), 3),
+        }
+    )
+
+
+def _places(config: Config, data: PreparedData, rows: SplitRows, count: int) -> list[int]:
+    """The fold of each row."""
+    units = fold_units(rows, config, data, count)
+    folds.warn_of_lone_classes(units, rows)
+    return folds.assign(units, rows.label_ids, count, config.training.seed)
+
+
+def _final(task: Task, rows: SplitRows, found: Folds) -> Task:
+    """The training on all rows, for as many epochs as the folds have found; its validation rows choose nothing."""
+    training = task.config.training.model_copy(update={"epochs": found.epochs, "early_stopping_patience": 0})
+    return replace(
+        task,
+        config=task.config.model_copy(update={"training": training}),
+        inputs=files.hash_value([task.inputs, "final", found.epochs]),
+        train=rows,
+        folder=task.folder / "final",
+        part=Part(len(found.runs) + 1, len(found.runs) + 1, training.seed, "final"),
+        folds=found,
+    )
+
+
 def _tell_seed(task: Task, trained: TrainedModel) -> None:
     events.emit(
         "note",
@@ -154,12 +207,12 @@ def _train_one(task: Task, folder: Path, interruption: Interruption) -> TrainedM
     """Train once and write the model of the best epoch to `folder`, sealed."""
     fitted = fit(task, interruption)
     last = fitted.last
-    best = best_epoch(last.curve)
-    assert best is not None, "a complete training has evaluated at least once"
-    assert last.best is not None
-    scorer = scoring.load_transformer(last.best, verified=True)  # by newest_verified, with `last`
+    kept = kept_epoch(task, last)
+    if task.folds:
+        kept = kept.model_copy(update={"val_macro_f1": task.folds.macro_f1_mean})
+    scorer = scoring.load_transformer(kept_folder(task, last), verified=True)  # by newest_verified, with `last`
     with failures.explained(task.config, task.folder, scorer.model.num_parameters()):
-        _write_model(task, folder, scorer, _card(task, fitted, best, scorer.model))
+        _write_model(task, folder, scorer, _card(task, fitted, kept, scorer.model))
     return TrainedModel(
         base=task.config.model.name,
         base_revision=last.note.base_revision,
@@ -167,8 +220,8 @@ def _train_one(task: Task, folder: Path, interruption: Interruption) -> TrainedM
         max_length=task.config.model.max_length,
         parameters=scorer.model.num_parameters(),
         digest=files.folder_digest(folder),
-        best_epoch=best.epoch,
-        best_val_macro_f1=best.val_macro_f1,
+        best_epoch=kept.epoch,
+        best_val_macro_f1=kept.val_macro_f1,
         global_step=last.step,
         max_steps=last.max_steps,
         stopped_early=stopped_early(last, task.config),
@@ -180,21 +233,27 @@ def _train_one(task: Task, folder: Path, interruption: Interruption) -> TrainedM
         peak_memory_mb=last.note.peak_memory_mb,
         synthetic=task.data.synthetic,
         attempts=fitted.attempts,
-        never_predicted=_never_predicted(task, predicted_rows(last)),
+        never_predicted=_never_predicted(task, last),
         vocabulary=scorer.model.config.vocab_size,
         whole_vocabulary=last.note.whole_vocabulary,
         compute=last.note.compute,
     )
 
 
-def _never_predicted(task: Task, predicted: list[int]) -> tuple[str, ...]:
-    present = set(task.val.label_ids)
+def _never_predicted(task: Task, last: Checkpoint) -> tuple[str, ...]:
+    """Labels given to no row that was not learnt from: of the validation split, or held out by the folds."""
+    if task.folds:
+        judged, predicted = task.train, [sum(given) for given in zip(*task.folds.pooled.confusion, strict=True)]
+    else:
+        judged, predicted = task.val, predicted_rows(task, last)
+    present = set(judged.label_ids)
     labels = [label for number, label in enumerate(task.data.labels) if number in present and not predicted[number]]
     if labels:
-        rows = sum(task.val.labels.count(label) for label in labels)
+        rows = sum(judged.labels.count(label) for label in labels)
         events.emit(
             "warning",
-            f"the model gives {listed(labels)} to no validation row, and {number_of(rows, 'row')} should have it: "
+            f"the model gives {listed(labels)} to no {'row held out' if task.folds else 'validation row'}, and "
+            f"{number_of(rows, 'row')} should have it: "
             "training.class_weights: balanced, more rows of it, or more epochs may help",
             labels=labels,
         )
