@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ml_run.errors import ConfigError, UsageError
@@ -46,8 +46,13 @@ def _tidied(row: Row, label_map: Mapping[str, str], used: set[str]) -> Row:
 
 
 def sorted_labels(splits: Splits) -> tuple[str, ...]:
-    """All labels in the order of their ids: by number when all are integers, else by character."""
-    labels = {row.label for row in every_row(splits)}
+    """All labels in the order of their ids."""
+    return in_order(row.label for row in every_row(splits))
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Different labels: by number when all are integers, else by character."""
+    labels = set(names)
     if all(_INTEGER.fullmatch(label) for label in labels):
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))

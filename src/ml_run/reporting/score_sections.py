@@ -97,19 +97,20 @@ def _criterion_row(criterion: CriterionResult) -> list[Loose]:
 
 def scores(facts: Facts, evaluation: Evaluation) -> Section:
     """All models side by side, then the candidate class by class."""
-    content: list[Content] = [
-        paragraph(
-            f"All models were scored on the same {number_of(evaluation.n, 'row')} of the test split, ",
-            "which was used for nothing else. In brackets: 95 % intervals.",
-        ),
-        model_comparison(evaluation, thresholds(facts.config)),
-        _models_table(evaluation),
-    ]
+    said = paragraph(
+        f"All models were scored on the same {number_of(evaluation.n, 'row')} of the test split, ",
+        "which was used for nothing else. In brackets: 95 % intervals.",
+    )
+    return Section("scores", "Scores on the test split", (said, *score_evidence(facts.config, evaluation)))
+
+
+def score_evidence(config: Config, evaluation: Evaluation) -> list[Content]:
+    """The figures and tables on the scores, wherever the predictions came from."""
+    content: list[Content] = [model_comparison(evaluation, thresholds(config)), _models_table(evaluation)]
     content += [_comparisons_table(evaluation)] if evaluation.comparisons else []
     content += _spread(evaluation)
-    content += [class_scores(evaluation.candidate.classes, facts.config.gate.min_class_f1), _classes_table(evaluation)]
-    content += _confusion(evaluation)
-    return Section("scores", "Scores on the test split", tuple(content))
+    content += [class_scores(evaluation.candidate.classes, config.gate.min_class_f1), _classes_table(evaluation)]
+    return content + _confusion(evaluation)
 
 
 def _spread(evaluation: Evaluation) -> list[Content]:
