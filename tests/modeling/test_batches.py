@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from ml_run.modeling import scratch
+from ml_run.modeling import scratch, windows
 from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder, Padding, portions
 
 
 def rows_of(*lengths):
-    return [{"input_ids": np.arange(5, 5 + n, dtype=np.int32), "labels": n} for n in lengths]
+    """A row for each of `lengths`; a tuple is a row of several windows."""
+    windows = [n if isinstance(n, tuple) else (n,) for n in lengths]
+    return [{"input_ids": [np.arange(5, 5 + n, dtype=np.int32) for n in row], "labels": sum(row)} for row in windows]
 
 
 def test_rows_come_back_as_they_were_encoded():
@@ -16,9 +18,20 @@ def test_rows_come_back_as_they_were_encoded():
     tokenizer = scratch.train_tokenizer(texts, pieces=300, max_length=8)
     rows = EncodedRows(texts, [0, 1, 2, 0], tokenizer)
     assert len(rows) == 4
-    stored = [rows[i]["input_ids"].tolist() for i in range(4)]
-    assert stored == tokenizer(texts, truncation=True, max_length=8)["input_ids"]
+    stored = [[window.tolist() for window in rows[i]["input_ids"]] for i in range(4)]
+    assert stored == [[tokens] for tokens in tokenizer(texts, truncation=True, max_length=8)["input_ids"]]
     assert [rows[i]["labels"] for i in range(4)] == [0, 1, 2, 0]
+
+
+def test_a_row_of_several_windows_comes_back_as_they_were_read():
+    """The windows of a long text stay together and in order; its length is that of all of them."""
+    texts = ["guri", "guri biyo dadka suuq maanta wadan", "suuq"]
+    tokenizer = scratch.train_tokenizer(texts, pieces=300, max_length=8)
+    rows = EncodedRows(texts, [0, 1, 2], tokenizer, "windows")
+    read = [[window.tolist() for window in row] for row in windows.read(texts, tokenizer, "windows")]
+    assert [[window.tolist() for window in rows[i]["input_ids"]] for i in range(3)] == read
+    assert [len(row) > 1 for row in read] == [False, True, False]
+    assert rows.lengths == [sum(map(len, row)) for row in read]
 
 
 def test_a_batch_is_what_the_tokenizer_would_pad():
@@ -33,6 +46,17 @@ def test_a_batch_is_what_the_tokenizer_would_pad():
     assert torch.equal(batch["attention_mask"], expected["attention_mask"])
     assert batch["labels"].tolist() == order
     assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
+    assert next(iter(batch)) == "labels"  # by the first of them the Trainer counts the rows it has scored
+
+
+def test_a_batch_of_windows_knows_whose_they_are():
+    """The windows of a row stand together, longest row first; rows of one window are told from those of several."""
+    batch = Padding(1, 64, accelerated=False)(rows_of(3, (8, 8, 8), (8, 8)))
+    assert set(batch) == {"labels", "input_ids", "attention_mask", "windows"}
+    assert batch["windows"].tolist() == [3, 2, 1]
+    assert batch["labels"].tolist() == [24, 16, 3]
+    assert batch["attention_mask"].sum(dim=1).tolist() == [8, 8, 8, 8, 8, 3]
+    assert batch["input_ids"].shape == (6, 8)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +84,23 @@ def test_a_model_without_a_stated_limit_is_padded_all_the_same():
     assert Padding(1, 4, accelerated=False)(rows_of(9))["input_ids"].shape == (1, 9)
 
 
-@pytest.mark.parametrize(("most", "sizes"), [(None, [5]), (1000, [5]), (40, [4, 1]), (20, [2, 2, 1]), (3, [1] * 5)])
+@pytest.mark.parametrize(("most", "sizes"), [(50, [5]), (1000, [5]), (40, [4, 1]), (20, [2, 2, 1]), (3, [1] * 5)])
 def test_portions_hold_as_many_rows_as_their_tokens_allow(most, sizes):
     """No portion holds more tokens than allowed, unless a single row does; together they are the batch."""
     batch = Padding(1, 64, accelerated=False)(rows_of(10, 9, 8, 7, 3))
     parts = list(portions(batch, most))
     assert [len(part["labels"]) for part in parts] == sizes
+    for name, values in batch.items():
+        assert torch.equal(torch.cat([part[name] for part in parts]), values)
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(1000, [4]), (40, [1, 3]), (39, [1, 2, 1]), (24, [1, 1, 2]), (1, [1] * 4)])
+def test_no_portion_divides_the_windows_of_a_row(most, sizes):
+    """The loss is on what all windows of a row say together, so they are held together, however many they are."""
+    batch = Padding(1, 64, accelerated=False)(rows_of((8, 8, 8, 8), (8, 8, 8), (8,), (5,)))
+    parts = list(portions(batch, most))
+    assert [len(part["labels"]) for part in parts] == sizes
+    assert all(len(part["input_ids"]) == part["windows"].sum() for part in parts)
     for name, values in batch.items():
         assert torch.equal(torch.cat([part[name] for part in parts]), values)
 

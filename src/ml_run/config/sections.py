@@ -85,7 +85,13 @@ class ModelConfig(Section):
     num_labels: Annotated[int, Field(ge=2, le=1000)] | None = None
     """Number of classes; checked against the data; left out: taken from the data."""
     max_length: Annotated[int, Field(ge=8, le=8192)] = 512
-    """Tokens of a text that the model reads."""
+    """Tokens of a text that the model reads at once."""
+    long_text: Literal["truncate", "head_tail", "windows"] = "truncate"
+    """What is read of a text longer than max_length. truncate: its beginning; head_tail: its beginning and its end;
+    windows: up to 8 overlapping parts, spread over all of it, whose scores are averaged."""
+    pooling: Literal["auto", "cls", "mean"] = "auto"
+    """What the classifier sees of a text. cls: its first token; mean: also the mean of all tokens, through one layer
+    more; auto: cls."""
     revision: Text | None = None
     """Commit of a hub model; give the full hash to be sure of what you get."""
     trim_vocabulary: Literal["auto", "off", "corpus"] = "auto"

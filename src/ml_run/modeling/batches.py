@@ -1,39 +1,65 @@
 """The training rows as the Trainer draws them: encoded once, grouped by length, in an order that a resume repeats."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
+
+from ml_run.modeling import windows
+from ml_run.modeling.windows import LongText
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
+COUNTS = "windows"
+"""Name, in a batch, of the number of windows of each row."""
+_OF_ROWS = ("labels", COUNTS)
 _EPOCH_BITS = 16  # no two pairs of seed and epoch share an order
 _STEP_ON_CPU = 2
 _STEP_ON_ACCELERATOR = 8
 
 
 class EncodedRows:
-    """Rows encoded once: all tokens in one flat int32 array, a row by its offsets."""
+    """Rows encoded once: all tokens in one flat int32 array, a window by its offsets, a row by its windows.
 
-    def __init__(self, texts: Sequence[str], label_ids: Sequence[int], tokenizer: "PreTrainedTokenizerBase") -> None:
+    Args:
+        texts: of the rows.
+        label_ids: of the rows.
+        tokenizer: see `windows.read`.
+        long_text: what is read of a text that is too long, see there, too.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        label_ids: Sequence[int],
+        tokenizer: "PreTrainedTokenizerBase",
+        long_text: LongText = "truncate",
+    ) -> None:
         import numpy as np
 
-        encoded = tokenizer(list(texts), truncation=True, max_length=tokenizer.model_max_length)["input_ids"]
-        self.lengths = [len(tokens) for tokens in encoded]
-        self._ends: NDArray[np.int64] = np.cumsum(self.lengths, dtype=np.int64)
-        self._tokens: NDArray[np.int32] = np.fromiter(
-            (token for tokens in encoded for token in tokens), dtype=np.int32, count=sum(self.lengths)
-        )
+        rows = list(windows.read(texts, tokenizer, long_text))
+        every = [tokens for row in rows for tokens in row]
+        self.lengths = [sum(map(len, row)) for row in rows]
+        """Tokens of each row, those of all its windows."""
+        self._tokens: NDArray[np.int32] = np.concatenate(every)
+        self._bounds: NDArray[np.int64] = np.cumsum([0, *map(len, every)], dtype=np.int64)
+        self._firsts: NDArray[np.int64] = np.cumsum([0, *map(len, rows)], dtype=np.int64)
         self._label_ids = list(label_ids)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        end = self._ends[row]
-        return {"input_ids": self._tokens[end - self.lengths[row] : end], "labels": self._label_ids[row]}
+        """`input_ids`, the row's windows, each [tokens], and `labels`, the number of its label."""
+        bounds = self._bounds[self._firsts[row] : self._firsts[row + 1] + 1]
+        return {
+            "input_ids": [self._tokens[start:end] for start, end in pairwise(bounds)],
+            "labels": self._label_ids[row],
+        }
 
 
 @dataclass(frozen=True)
@@ -51,21 +77,30 @@ class Padding:
     """The model is on an accelerator."""
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, "torch.Tensor"]:
-        """Return `input_ids`, `attention_mask` and `labels`, each int64, [rows, width] and [rows]."""
+        """Make a batch of what `EncodedRows` gives, each int64.
+
+        Returns:
+            `labels` [rows], `input_ids` and `attention_mask` [windows, width], the windows of a row together; where a
+            row has several, also `windows` [rows], how many each has.
+        """
         import numpy as np
         import torch
 
-        ordered = sorted(rows, key=lambda row: -len(row["input_ids"]))
-        lengths = np.array([len(row["input_ids"]) for row in ordered])
-        width = self.width(int(lengths[0]))
+        ordered = sorted(rows, key=lambda row: -sum(map(len, row["input_ids"])))
+        every = [tokens for row in ordered for tokens in row["input_ids"]]
+        lengths = np.array([len(tokens) for tokens in every])
+        width = self.width(int(lengths.max()))
         mask = np.arange(width) < lengths[:, None]
         tokens = np.full(mask.shape, self.pad_id, dtype=np.int64)
-        tokens[mask] = np.concatenate([row["input_ids"] for row in ordered])
-        return {
+        tokens[mask] = np.concatenate(every)
+        batch = {
+            "labels": torch.tensor([row["labels"] for row in ordered]),  # first: the Trainer counts rows by the first
             "input_ids": torch.from_numpy(tokens),
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),
-            "labels": torch.tensor([row["labels"] for row in ordered]),
         }
+        if len(every) > len(ordered):
+            batch[COUNTS] = torch.tensor([len(row["input_ids"]) for row in ordered])
+        return batch
 
     def width(self, longest: int) -> int:
         """Tokens that a row of `longest` ones is padded to."""
@@ -73,17 +108,25 @@ class Padding:
         return max(longest, min(-(-longest // step) * step, self.longest))
 
 
-def portions(batch: dict[str, "torch.Tensor"], most_tokens: int | None) -> Iterator[dict[str, "torch.Tensor"]]:
+def portions(batch: dict[str, "torch.Tensor"], most_tokens: int) -> Iterator[dict[str, "torch.Tensor"]]:
     """Cut a batch of `Padding` into portions of at most `most_tokens`, padding counted, but of a row at least.
 
     Args:
-        batch: tensors whose first dimension is the rows.
-        most_tokens: None: do not cut.
+        batch: what `Padding` made.
+        most_tokens: in a portion.
     """
-    rows, width = batch["input_ids"].shape
-    at_once = rows if most_tokens is None else max(1, most_tokens // width)
-    for start in range(0, rows, at_once):
-        yield {name: values[start : start + at_once] for name, values in batch.items()}
+    rows = len(batch["labels"])
+    counts = batch[COUNTS].tolist() if COUNTS in batch else [1] * rows
+    at_once = most_tokens // batch["input_ids"].shape[1]
+    bounds = [0, *accumulate(counts)]
+    start = 0
+    while start < rows:
+        end = max(start + 1, bisect_right(bounds, bounds[start] + at_once) - 1)
+        yield {
+            name: values[start:end] if name in _OF_ROWS else values[bounds[start] : bounds[end]]
+            for name, values in batch.items()
+        }
+        start = end
 
 
 class LengthGroupedOrder:

@@ -120,7 +120,10 @@ def _train(task: Task, config: Config, attempt: int, last: Checkpoint | None, in
     note = _first_note(task, base, attempt) if last is None else last.note
     _tell_start(task, config, parameters, note, last)
     with failures.explained(config, task.folder, parameters):
-        train, val = (EncodedRows(rows.texts, rows.label_ids, base.tokenizer) for rows in (task.train, task.val))
+        train, val = (
+            EncodedRows(rows.texts, rows.label_ids, base.tokenizer, config.model.long_text)
+            for rows in (task.train, task.val)
+        )
         job = trainer.build_trainer(
             base, train, val, config.training, folder=task.folder, note=note, interruption=interruption, part=task.part
         )

@@ -12,7 +12,7 @@ from ml_run.config import ModelConfig
 from ml_run.config.model_checks import longest_input
 from ml_run.config.names import SCRATCH_MODELS, SCRATCH_PREFIX, SCRATCH_TINY
 from ml_run.errors import UsageError
-from ml_run.modeling import scratch, trimming
+from ml_run.modeling import pooling, scratch, trimming, windows
 from ml_run.wording import percent
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class BaseModel:
 def load_base(
     config: ModelConfig, labels: Sequence[str], texts: Sequence[str], seed: int, unlabelled: Path | None = None
 ) -> BaseModel:
-    """Load or build the classifier that `config` names, with one output a label and its vocabulary trimmed.
+    """Load or build the classifier that `config` names: one output a label, its head as asked, its vocabulary trimmed.
 
     Args:
         config: the config's `model` section.
@@ -56,12 +56,22 @@ def load_base(
 
     Raises:
         UsageError: the model is not reachable, has no safe weights or tokenizer, brings its own code, reads fewer
-            tokens than `model.max_length`, or cannot be trimmed where it must be.
+            tokens than `model.max_length`, or cannot be trimmed or given a mean-pooled head where it must be.
         NotReadyError: `unlabelled` cannot be read.
     """
     from transformers import set_seed
 
     set_seed(seed)
+    base = _begin(config, labels, texts)
+    windows.note(base.model.config, config.long_text)
+    if pooling.wants_mean(config):
+        pooling.pool_by_mean(base.model, base.tokenizer, texts, seed)
+    if config.trim_vocabulary == "off" or config.name.startswith(SCRATCH_PREFIX):
+        return base
+    return _trimmed(base, config, texts, unlabelled)
+
+
+def _begin(config: ModelConfig, labels: Sequence[str], texts: Sequence[str]) -> BaseModel:
     if config.name.startswith(SCRATCH_PREFIX):
         return _from_scratch(config, labels, texts)
     if Path(config.name).is_dir():
@@ -72,7 +82,7 @@ def load_base(
         raise _unreachable(config, error) from error
     _check_tokenizer(base, config, texts)
     _check_max_length(base, config)
-    return base if config.trim_vocabulary == "off" else _trimmed(base, config, texts, unlabelled)
+    return base
 
 
 def load_tokenizer(config: ModelConfig) -> "PreTrainedTokenizerBase":

@@ -25,7 +25,7 @@ class PyfuncModel:
     scorer: Scorer
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """Classify texts, in batches; what a model cannot read of a long text is cut off.
+        """Classify texts, in batches; of a long text, the model reads what it was trained to read.
 
         Args:
             model_input: one row a text, in the column `text`.

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ml_run import files
 from ml_run.errors import StoreError
+from ml_run.modeling import windows
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from ml_run.modeling.windows import LongText
 
 Progress = Callable[[int, int], None]
 """Called with the number of texts scored so far and the number of all texts."""
@@ -38,7 +41,7 @@ class Scorer(ABC):
 
         Args:
             texts: any number of texts; an empty text is scored like any other.
-            batch_size: texts scored at once. A text's logits depend on it in the last digits only.
+            batch_size: texts, or windows of them, scored at once. A text's logits depend on it in the last digits only.
             progress: told after each batch.
 
         Returns:
@@ -69,27 +72,36 @@ class TransformerScorer(Scorer):
 
     @property
     def max_length(self) -> int:
-        """Tokens of a text that are read, special tokens included; the rest is cut off."""
+        """Tokens that are read at once, special tokens included."""
         return int(self.tokenizer.model_max_length)
+
+    @property
+    def long_text(self) -> "LongText":
+        """What is read of a text that is longer: what the model was trained to read."""
+        return windows.noted(self.model.config)
 
     def logits(
         self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress | None = None
     ) -> "NDArray[np.float32]":
-        """Score `texts`; what a text has beyond `max_length` tokens is not read."""
+        """Score `texts`; of one that is longer than `max_length`, what `long_text` says."""
         import numpy as np
 
-        scores = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
         if not texts:
-            return scores
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
+            return np.zeros((0, len(self.labels)), dtype=np.float32)
+        read = list(windows.read(texts, self.tokenizer, self.long_text))
+        every = [tokens for text in read for tokens in text]
+        scores = np.zeros((len(every), len(self.labels)), dtype=np.float32)
         # By length, so that a batch holds little padding; longest first, so that memory runs out at once or never.
-        order = sorted(range(len(texts)), key=lambda row: -len(encoded[row]))
+        order = sorted(range(len(every)), key=lambda window: -len(every[window]))
         for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            scores[rows] = self._score([encoded[row] for row in rows])
+            batch = order[start : start + batch_size]
+            scores[batch] = self._score([every[window].tolist() for window in batch])
             if progress is not None:
-                progress(start + len(rows), len(texts))
-        return scores
+                progress((start + len(batch)) * len(texts) // len(every), len(texts))
+        counts = np.array([len(text) for text in read])
+        means: NDArray[np.float32] = np.add.reduceat(scores, np.cumsum(counts) - counts)
+        means /= counts[:, None]
+        return means
 
     def _score(self, encoded: list[list[int]]) -> Any:
         import torch
@@ -155,6 +167,7 @@ def _load(folder: Path) -> TransformerScorer:
     origin: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     tokenizer = AutoTokenizer.from_pretrained(folder, **origin)
     model = AutoModelForSequenceClassification.from_pretrained(folder, **origin, use_safetensors=True)
+    windows.noted(model.config)  # refuses what it cannot read, while it is loaded
     return TransformerScorer(model.eval(), tokenizer)
 
 

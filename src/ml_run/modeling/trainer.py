@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from ml_run import statistics
 from ml_run.config import TrainingConfig
 from ml_run.interruption import Interruption
-from ml_run.modeling import compute
-from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder, Padding, portions
+from ml_run.modeling import compute, windows
+from ml_run.modeling.batches import COUNTS, EncodedRows, LengthGroupedOrder, Padding, portions
 from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
 from ml_run.modeling.loading import BaseModel
@@ -172,7 +174,9 @@ class OrderedTrainer(Trainer):
         super().__init__(**arguments)
         self._order = order
         self._bf16 = bf16
-        self._most_tokens = MOST_TOKENS if self.args.device.type == "cpu" else None
+        # An accelerator holds what a batch of single windows would be, however many windows its rows have.
+        most = self.args.per_device_train_batch_size * arguments["data_collator"].longest
+        self._most_tokens = MOST_TOKENS if self.args.device.type == "cpu" else most
         self._flops_per_token = 6 * self.model.num_parameters(exclude_embeddings=True)
         self.remove_callback(PrinterCallback)
 
@@ -181,6 +185,14 @@ class OrderedTrainer(Trainer):
         parts = portions(inputs, self._most_tokens)
         losses = [super(OrderedTrainer, self).training_step(model, part, num_items_in_batch) for part in parts]
         return torch.stack(losses).sum()
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **given: Any) -> Any:
+        """Loss of the rows; the logits of a row with several windows are their mean."""
+        if COUNTS in inputs:
+            at_once = len(inputs["input_ids"]) if self.model.training else self.args.per_device_eval_batch_size
+            model = partial(_pooled, model, inputs[COUNTS], at_once)
+            inputs = {name: values for name, values in inputs.items() if name != COUNTS}
+        return super().compute_loss(model, inputs, *args, **given)
 
     def autocast_smart_context_manager(self, cache_enabled: bool | None = True) -> Any:
         """Bf16 while training, where it was asked for; rows are scored in float32, as they will be when deployed."""
@@ -197,6 +209,21 @@ class OrderedTrainer(Trainer):
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
         return sorted(range(len(eval_dataset)), key=lambda row: -eval_dataset.lengths[row])
+
+
+def _pooled(
+    model: Any,
+    counts: torch.Tensor,
+    at_once: int,
+    *,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    **more: Any,
+) -> SequenceClassifierOutput:
+    """What `model` says of rows of `counts` windows each, `at_once` windows at once: logits [rows, labels]."""
+    some = zip(torch.split(input_ids, at_once), torch.split(attention_mask, at_once), strict=True)
+    logits = torch.cat([model(input_ids=tokens, attention_mask=mask, **more).logits for tokens, mask in some])
+    return SequenceClassifierOutput(logits=windows.pool(logits, counts))
 
 
 def build_trainer(
