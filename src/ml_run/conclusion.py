@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 LONGEST_RESULT = 9_500
 """Characters of the result object: agents' tools cut output at 10,000 (facts.md, 5)."""
 _LONGEST_TEXT = 600
-_VERDICT_CODES = {"PASS": ExitCode.OK, "FAIL": ExitCode.FAIL, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
+VERDICT_CODES = {"PASS": ExitCode.OK, "FAIL": ExitCode.FAIL, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
+"""What a command that ends with a verdict exits with."""
 
 
 def conclude(
@@ -97,7 +98,7 @@ def _exit_code(experiment: Experiment, error: BaseException | None, *, exit_zero
     verdict = _read(experiment.verdict, Verdict)
     if verdict is None or exit_zero:
         return ExitCode.OK
-    return _VERDICT_CODES[verdict.overall]
+    return VERDICT_CODES[verdict.overall]
 
 
 def _write_error(experiment: Experiment, error: BaseException | None, secrets: Sequence[str]) -> None:
@@ -195,7 +196,7 @@ def _result(experiment: Experiment) -> RunResult:
         verdict=verdict.overall if verdict else None,
         reason=verdict.reason if verdict else "",
         criteria=verdict.criteria if verdict else (),
-        scores=_scores(evaluation),
+        scores=scores_by_model(evaluation),
         n_test=evaluation.n if evaluation else None,
         spread=evaluation.spread if evaluation else None,
         deployment=decision.deployment if decision else None,
@@ -217,7 +218,8 @@ def _count_findings(data: PreparedData | None) -> dict[str, int]:
     return counts
 
 
-def _scores(evaluation: Evaluation | None) -> dict[str, dict[str, Estimate]]:
+def scores_by_model(evaluation: Evaluation | None) -> dict[str, dict[str, Estimate]]:
+    """The scores that a result shows, by model, then metric."""
     if evaluation is None:
         return {}
     models: list[ModelScores] = [evaluation.candidate, *evaluation.baselines]

@@ -20,7 +20,7 @@ _DEPLOY_CHEAPER: tuple[Loose, ...] = (
     ".",
 )
 _ERRORS_SHOWN = 5
-_MEANING = {
+MEANING = {
     "PASS": "the model meets every criterion that was set for it",
     "FAIL": "the model does not meet the criteria that were set for it",
     "INCONCLUSIVE": "the test rows cannot tell whether the model meets the criteria",
@@ -49,7 +49,7 @@ def opening(facts: Facts) -> Opening:
 
 def _judged(facts: Facts, verdict: Verdict) -> Opening:
     done = facts.deployment
-    headline = f"{_MEANING[verdict.overall]}; {_done_words(done)}" if done else _MEANING[verdict.overall]
+    headline = f"{MEANING[verdict.overall]}; {_done_words(done)}" if done else MEANING[verdict.overall]
     points: list[Rich] = []
     if facts.evaluation:
         cheaper, reached = _against_linear(facts), _reached(facts.evaluation)
@@ -223,7 +223,8 @@ def _so_far(facts: Facts) -> list[Rich]:
         found.append(readiness_line(facts.data))
     if facts.model:
         best = score(facts.model.best_val_macro_f1)
-        found.append(rich(f"A model was trained; its best macro-F1 on the validation split is {best}."))
+        where = "best macro-F1 on the validation split" if facts.model.folds is None else "mean macro-F1 over the folds"
+        found.append(rich(f"A model was trained; its {where} is {best}."))
     if facts.evaluation:
         found.append(_reached(facts.evaluation))
     return found
