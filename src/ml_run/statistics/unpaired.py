@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def proportion_difference(hits: int, n: int, other_hits: int, other_n: int, level: float = LEVEL) -> Estimate:
-    """hits / n minus other_hits / other_n, of independent rows, with Newcombe's hybrid score interval.
+    """The share hits / n minus other_hits / other_n, of different rows, with Newcombe's hybrid score interval.
 
     Source: R. G. Newcombe, Statistics in Medicine 17 (1998), 873-890, method 10. Undefined where either has no rows.
     """
