@@ -107,6 +107,7 @@ def check(subject: Subject) -> None:
     _check_rules(subject)
     _check_holdout(subject)
     _check_seeds(subject)
+    _check_processes(subject)
     _check_gate(subject)
     _check_tracking(subject)
 
@@ -247,6 +248,18 @@ def _check_seeds(subject: Subject) -> None:
     if subject.get("training.seed") not in {None, _DEFAULTS["training.seed"]}:
         found = f"training.seed is {subject.get('training.seed')} and training.seeds names others"
         subject.fault("training.seed", found, "remove training.seed: each of training.seeds trains one model")
+
+
+def _check_processes(subject: Subject) -> None:
+    processes, rows = subject.get("compute.processes"), subject.get("training.batch_size")
+    if processes is None or rows is None or rows % processes == 0:
+        return
+    nearest = max(processes, rows - rows % processes)
+    subject.fault(
+        "compute.processes",
+        f"training.batch_size is {rows}, which compute.processes, {processes}, does not divide",
+        f"set training.batch_size to a multiple of {processes}, e.g. {nearest}, or change compute.processes",
+    )
 
 
 # --- gate and tracking ----------------------------------------------------------------------------------------------

@@ -210,6 +210,8 @@ class ComputeConfig(Section):
 
     allocator: Literal["auto", "off"] = "auto"
     """auto: memory that a training step frees is kept for the next one (Linux with glibc); off: as the system does."""
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes of this machine that train one model together, each on its share of batch_size: on GPUs one each."""
 
 
 class Config(Section):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ml_run.errors import TrainingError
@@ -19,6 +20,7 @@ from ml_run.interruption import Interruption
 from ml_run.modeling import checkpoints
 from ml_run.modeling.batches import LengthGroupedOrder
 from ml_run.modeling.curve import EVALUATED, has_collapsed, patience_is_spent, read_curve
+from ml_run.modeling.ranks import ALONE, Ranks
 from ml_run.modeling.seeds import Part
 
 CHECKPOINT_EVERY_SECONDS = 600.0
@@ -40,13 +42,24 @@ class Steering(TrainerCallback):
     """
 
     def __init__(
-        self, order: LengthGroupedOrder, steps_per_epoch: int, patience: int, interruption: Interruption
+        self,
+        order: LengthGroupedOrder,
+        steps_per_epoch: int,
+        patience: int,
+        interruption: Interruption,
+        processes: Ranks = ALONE,
     ) -> None:
+        self._processes = processes
         self._order = order
         self._steps_per_epoch = steps_per_epoch
         self._patience = patience
         self._interruption = interruption
         self._saved_at = time.monotonic()
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Have each process draw noise of its own; where a checkpoint holds this process's, that is taken next."""
+        if not self._processes.first:
+            torch.manual_seed(hash((args.seed, state.global_step, self._processes.number)))
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Put the rows in this epoch's order."""
@@ -56,10 +69,12 @@ class Steering(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         """Save when a stop was asked for, or when the last checkpoint is long ago."""
-        if self._interruption.requested:
+        stop, save = self._processes.any(
+            self._interruption.requested, time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_SECONDS
+        )
+        if stop:
             control.should_training_stop = True
-            control.should_save = True
-        if time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_SECONDS:
+        if stop or save:
             control.should_save = True
         if control.should_save or control.should_evaluate:
             # The loss since the last log is not in a checkpoint, and must be known to be finite before one is written.
@@ -110,14 +125,18 @@ class Sealing(TrainerCallback):
 
     Args:
         note: gives what is to be noted in a checkpoint written now.
+        processes: the first seals; all are asked what they have to note.
     """
 
-    def __init__(self, note: Callable[[], checkpoints.Note]) -> None:
+    def __init__(self, note: Callable[[], checkpoints.Note], processes: Ranks = ALONE) -> None:
         self._note = note
+        self._processes = processes
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Seal the checkpoint of this step."""
-        checkpoints.seal(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}", self._note())
+        note = self._note()
+        if self._processes.first:
+            checkpoints.seal(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}", note)
 
 
 class Telling(TrainerCallback):

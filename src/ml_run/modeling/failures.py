@@ -78,7 +78,7 @@ def explained(config: Config, folder: Path, parameters: int) -> Iterator[None]:
         if _is_disk_full(error, free, parameters):
             raise _disk_full("the disk is full", disk_need(parameters), free, folder) from error
         if _is_out_of_memory(error):
-            raise _out_of_memory(config) from error
+            raise out_of_memory(config) from error
         raise
 
 
@@ -127,17 +127,21 @@ def _disk_full(found: str, need: float, free: int, folder: Path) -> TrainingErro
     )
 
 
-def _out_of_memory(config: Config) -> TrainingError:
+def out_of_memory(config: Config) -> TrainingError:
+    """The error of a training for whose steps memory is not enough; curable while they can be cut smaller."""
     training, length = config.training, config.model.max_length
     found = f"memory ran out with {number_of(training.batch_size, 'row')} at once and model.max_length {length}"
-    if training.batch_size == 1:
-        remedy = "lower model.max_length, name a smaller model in model.name, or close other programs"
+    processes = config.compute.processes
+    fewer = "lower compute.processes, each of which holds the whole model, or " if processes > 1 else ""
+    if training.batch_size <= processes:
+        remedy = f"{fewer}lower model.max_length, name a smaller model in model.name, or close other programs"
         return TrainingError(found, kind="out_of_memory", remedy=remedy)
     return TrainingError(
         found,
         kind="out_of_memory",
-        remedy=f"set training.batch_size to {training.batch_size // 2} and training.gradient_accumulation_steps to "
-        f"{training.gradient_accumulation_steps * 2} (the same step in smaller portions), or lower model.max_length; "
+        remedy=f"{fewer}set training.batch_size to {training.batch_size // 2} and "
+        f"training.gradient_accumulation_steps to {training.gradient_accumulation_steps * 2} (the same step in smaller "
+        "portions), or lower model.max_length; "
         "training.auto_batch: true does the first by itself",
         curable=True,
     )

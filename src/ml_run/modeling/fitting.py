@@ -11,7 +11,7 @@ from ml_run import events
 from ml_run.config import Config
 from ml_run.errors import TrainingError
 from ml_run.interruption import Interruption
-from ml_run.modeling import attempts, checkpoints, compute, failures, scoring
+from ml_run.modeling import attempts, checkpoints, compute, failures, parallel, ranks, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import EVALUATED, best_epoch, is_dead, patience_is_spent
 from ml_run.modeling.seeds import Part
@@ -98,14 +98,31 @@ def _attempt(
     config = task.config.model_copy(update={"training": training})
     failure = None
     try:
-        _train(task, config, len(tries), last, interruption)
+        if config.compute.processes > 1:
+            parallel.train(parallel.Job(task, config, len(tries), last), interruption)
+        else:
+            train(task, config, len(tries), last, interruption)
     except TrainingError as error:
         failure = failures.bare(error)
     failures.release_memory()
     return failure
 
 
-def _train(task: Task, config: Config, attempt: int, last: Checkpoint | None, interruption: Interruption) -> None:
+def train(task: Task, config: Config, attempt: int, last: Checkpoint | None, interruption: Interruption) -> None:
+    """Train in this process, alone or as one of those that `parallel.train` has started.
+
+    Args:
+        task: what to train, and on what.
+        config: its `training` section is that of the attempt.
+        attempt: its number, from 1.
+        last: verified checkpoint to go on from.
+        interruption: once requested, a checkpoint is written and `Interrupted` raised.
+
+    Raises:
+        UsageError: the model cannot be loaded.
+        TrainingError: it cannot be trained.
+        Interrupted: a stop was asked for; the state is saved.
+    """
     from ml_run.modeling import trainer
     from ml_run.modeling.batches import EncodedRows
     from ml_run.modeling.loading import load_base
@@ -117,7 +134,7 @@ def _train(task: Task, config: Config, attempt: int, last: Checkpoint | None, in
         )
     parameters = base.model.num_parameters()
     failures.check_disk_space(task.folder, parameters, task.part.models if task.part else 1)
-    note = _first_note(task, base, attempt) if last is None else last.note
+    note = last.note if last else ranks.current().decided(lambda: _first_note(task, base, attempt))
     _tell_start(task, config, parameters, note, last)
     with failures.explained(config, task.folder, parameters):
         train, val = (
@@ -152,8 +169,10 @@ def _first_note(task: Task, base: "BaseModel", attempt: int) -> Note:
 def _tell_start(task: Task, config: Config, parameters: int, note: Note, last: Checkpoint | None) -> None:
     named = f"{task.part}: " if task.part else ""
     arithmetic = note.compute.precision if note.compute else "float32"
+    processes = config.compute.processes
+    together = f" in {processes} processes" if processes > 1 else ""
     events.logger.info(
-        f"{named}training {config.model.name} ({parameters:,} parameters, {arithmetic}) on {note.device}: "
+        f"{named}training {config.model.name} ({parameters:,} parameters, {arithmetic}) on {note.device}{together}: "
         f"{len(task.train):,} rows, {config.training.epochs} epochs, learning rate {config.training.learning_rate:g}"
         + (f", from step {last.step} of {last.max_steps}" if last else "")
     )

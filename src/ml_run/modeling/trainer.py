@@ -5,6 +5,7 @@ Imports transformers at the top, because its Trainer is extended: import this mo
 
 import math
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,11 +29,12 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from ml_run import statistics
 from ml_run.config import TrainingConfig
 from ml_run.interruption import Interruption
-from ml_run.modeling import compute, windows
+from ml_run.modeling import compute, ranks, windows
 from ml_run.modeling.batches import COUNTS, EncodedRows, LengthGroupedOrder, Padding, portions
 from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
 from ml_run.modeling.loading import BaseModel
+from ml_run.modeling.ranks import ALONE, Ranks
 from ml_run.modeling.scoring import softmax
 from ml_run.modeling.seeds import Part
 
@@ -66,7 +68,7 @@ class Plan:
         return self.steps_per_epoch * self.config.epochs
 
 
-def training_arguments(config: TrainingConfig, plan: Plan, folder: Path) -> TrainingArguments:
+def training_arguments(config: TrainingConfig, plan: Plan, folder: Path, processes: Ranks = ALONE) -> TrainingArguments:
     """Turn the config's `training` section into the Trainer's arguments.
 
     Evaluation and checkpoints go by steps, at each epoch's last one, rather than by the Trainer's `epoch` strategy:
@@ -76,13 +78,15 @@ def training_arguments(config: TrainingConfig, plan: Plan, folder: Path) -> Trai
         config: the `training` section.
         plan: the steps it comes to.
         folder: where checkpoints go.
+        processes: that train together; a batch is that of all of them.
     """
+    rows_here = math.ceil(config.batch_size / processes.count)
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
         # Two rows scored take less memory than one trained on, so that halving the one portion halves the other.
-        per_device_eval_batch_size=max(config.batch_size, min(32, 2 * config.batch_size)),
+        per_device_eval_batch_size=max(rows_here, min(32, 2 * rows_here)),
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
@@ -103,6 +107,7 @@ def training_arguments(config: TrainingConfig, plan: Plan, folder: Path) -> Trai
         logging_first_step=True,
         logging_nan_inf_filter=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=processes.count > 1 and not torch.cuda.is_available(),  # else the Trainer finds one process
         report_to="none",
         disable_tqdm=True,
         log_level="error",
@@ -165,14 +170,16 @@ class OrderedTrainer(Trainer):
     Args:
         order: of the training rows.
         bf16: train in bf16, with weights and scores in float32.
+        processes: that train together, each on its share of every batch.
         arguments: the Trainer's own.
     """
 
     model: PreTrainedModel
 
-    def __init__(self, order: LengthGroupedOrder, *, bf16: bool, **arguments: Any) -> None:
+    def __init__(self, order: LengthGroupedOrder, *, bf16: bool, processes: Ranks, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._order = order
+        self._processes = processes
         self._bf16 = bf16
         # An accelerator holds what a batch of single windows would be, however many windows its rows have.
         most = self.args.per_device_train_batch_size * arguments["data_collator"].longest
@@ -182,8 +189,12 @@ class OrderedTrainer(Trainer):
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Sum the gradients of the batch, portion by portion, and return its loss."""
-        parts = portions(inputs, self._most_tokens)
-        losses = [super(OrderedTrainer, self).training_step(model, part, num_items_in_batch) for part in parts]
+        parts = list(portions(inputs, self._most_tokens))
+        # Gradients are exchanged once a step, with the last portion: others may have fewer.
+        losses = []
+        for number, part in enumerate(parts, start=1):
+            with nullcontext() if number == len(parts) else self.accelerator.no_sync(model):
+                losses.append(super().training_step(model, part, num_items_in_batch))
         return torch.stack(losses).sum()
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **given: Any) -> Any:
@@ -203,6 +214,23 @@ class OrderedTrainer(Trainer):
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """What the Trainer adds up in its state, without counting the model's parameters anew for each batch."""
         return int(self._flops_per_token * inputs["input_ids"].numel())
+
+    def get_train_dataloader(self) -> Any:
+        """Batches as one process would draw them, of which each process keeps its share."""
+        loader = super().get_train_dataloader()
+        if self._processes.count > 1:
+            whole: Any = loader.batch_sampler
+            whole.num_processes, whole.process_index, whole.even_batches = 1, 0, False
+            pad: Any = loader.collate_fn
+            loader.collate_fn = lambda rows: pad(self._processes.share(rows))
+        return loader
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        if self._processes.count > 1:
+            if self._processes.first:  # what a process that goes on alone looks for
+                shutil.copyfile(Path(output_dir, "rng_state_0.pth"), Path(output_dir, "rng_state.pth"))
+            self._processes.meet()  # all files are written before the first process seals them
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002
         return self._order
@@ -251,12 +279,14 @@ def build_trainer(
     """
     plan = Plan(len(train), config)
     order = LengthGroupedOrder(train.lengths, plan.rows_per_step, config.seed)
-    arguments = training_arguments(config, plan, folder)
+    processes = ranks.current()
+    arguments = training_arguments(config, plan, folder, processes)
     if note.compute is not None:
         compute.apply(note.compute, base.model, arguments.device)
     return OrderedTrainer(
         order,
         bf16=note.compute is not None and note.compute.precision == "bf16",
+        processes=processes,
         model=base.model,
         args=arguments,
         train_dataset=train,
@@ -268,20 +298,20 @@ def build_trainer(
         compute_loss_func=loss_function(note.class_weights),
         compute_metrics=scores,
         callbacks=[
-            Steering(order, plan.steps_per_epoch, config.early_stopping_patience, interruption),
+            Steering(order, plan.steps_per_epoch, config.early_stopping_patience, interruption, processes),
             DivergenceGuard(),
             CollapseGuard(),
-            Sealing(_noting(note)),
-            Telling(plan.rows_per_step, part),
+            Sealing(_noting(note, processes), processes),
+            *([Telling(plan.rows_per_step, part)] if processes.first else []),
         ],
     )
 
 
-def _noting(note: Note) -> Callable[[], Note]:
+def _noting(note: Note, processes: Ranks) -> Callable[[], Note]:
     began = time.monotonic()
 
     def now() -> Note:
-        peak = max(note.peak_memory_mb or 0.0, peak_memory_mb())
+        peak = max(note.peak_memory_mb or 0.0, round(processes.total(peak_memory_mb()), 1))
         return note.model_copy(
             update={"seconds": round(note.seconds + time.monotonic() - began, 3), "peak_memory_mb": peak}
         )

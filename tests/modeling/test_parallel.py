@@ -1,0 +1,131 @@
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import LABELS, make_rows
+from ml_run import events
+from ml_run.config.names import SCRATCH_TINY
+from ml_run.modeling import checkpoints, scratch
+from ml_run.stages.train import train_inputs
+from train_harness import Training, prepare
+
+ROWS = 49  # in batches of 16, the last is of one row, and one of two processes has none
+
+
+@pytest.fixture(autouse=True)
+def _two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def work(folder, processes, **training):
+    made = prepare(folder, train=ROWS, model=training.pop("model", None), precision="float32", **training)
+    compute = made.config.compute.model_copy(update={"processes": processes})
+    return replace(made, config=made.config.model_copy(update={"compute": compute}))
+
+
+def without_dropout(folder):
+    """A saved scratch:tiny that draws no noise: what is left to differ is the order of sums."""
+    torch.manual_seed(3)
+    tokenizer = scratch.train_tokenizer([row["text"] for row in make_rows(ROWS)], pieces=500, max_length=32)
+    names = {"id2label": dict(enumerate(LABELS)), "label2id": {label: n for n, label in enumerate(LABELS)}}
+    model = scratch.build_model(SCRATCH_TINY, tokenizer, 32, **names)
+    model.config.hidden_dropout_prob = 0.0
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return {"name": str(folder), "trim_vocabulary": "off"}
+
+
+def children(pid):
+    """Processes whose parent is `pid`, by their command lines."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if entry.name.isdecimal() and int(fields[1]) == pid and fields[0] != "Z":
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().decode()
+        except OSError:
+            continue  # it has ended
+    return sorted(number for number, line in found.items() if "parallel_worker" in line)
+
+
+def wait_for(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
+def sealed(run):
+    return list(run.experiment.checkpoints.glob("checkpoint-*/manifest.json"))
+
+
+def gone(numbers):
+    return not any(Path(f"/proc/{number}").exists() for number in numbers)
+
+
+def test_two_processes_train_as_one(tmp_path):
+    """Loss, gradient, every epoch's scores and the weights are those of one process, up to the order of sums."""
+    model = without_dropout(tmp_path / "base")
+    settings = {"model": model, "class_weights": "balanced", "gradient_accumulation_steps": 2, "epochs": 2}
+    one, two = (work(tmp_path / str(count), count, **settings) for count in (1, 2))
+    assert train_inputs(one.config, one.data) == train_inputs(two.config, two.data)
+    told = []
+    for run in (one, two):
+        with events.recording(run.experiment.folder / "logs"):
+            told.append(run.train())
+    for alone, together in zip(told[0].curve, told[1].curve, strict=True):
+        assert together.step == alone.step
+        assert together.train_loss == pytest.approx(alone.train_loss, abs=1e-3)
+        assert together.val_loss == pytest.approx(alone.val_loss, abs=1e-3)
+        assert together.val_macro_f1 == alone.val_macro_f1
+    assert (told[0].compute.threads, told[1].compute.threads) == (2, 1)
+    weights = [load_file(run.experiment.model / "model.safetensors") for run in (one, two)]
+    for name, values in weights[0].items():
+        assert torch.allclose(values, weights[1][name], atol=1e-3), name
+    lines = [
+        [json.loads(line) for line in (run.experiment.folder / "logs" / "events.jsonl").read_text().splitlines()]
+        for run in (one, two)
+    ]
+    kinds = [[line["event"] for line in some if line["event"] != "progress"] for some in lines]
+    assert kinds[0] == kinds[1]
+    measured = [[line for line in some if line["event"] == "metrics"] for some in lines]
+    for alone, together in zip(*measured, strict=True):
+        assert together["step"] == alone["step"]
+        assert together["values"] == pytest.approx(alone["values"], abs=1e-3)
+    assert " on cpu in 2 processes: 49 rows" in (two.experiment.folder / "logs" / "run.log").read_text()
+
+
+def test_a_stopped_training_goes_on_in_another_number_of_processes(tmp_path):
+    """SIGTERM to the run ends both processes with a checkpoint that one process goes on from, exit code 143."""
+    run = work(tmp_path, 2, epochs=30, early_stopping_patience=30)
+    training = Training(run)
+    wait_for(lambda: sealed(run))
+    workers = children(training.pid)
+    assert len(workers) == 2
+    os.kill(training.pid, signal.SIGTERM)
+    outcome = training.wait()
+    assert (outcome.code, outcome.error, outcome.err) == (143, "Interrupted", "")
+    assert gone(workers)
+    inputs = train_inputs(run.config, run.data)
+    last = checkpoints.newest_verified(run.experiment.checkpoints, inputs)
+    assert last is not None
+    assert 4 <= last.step < 120
+    assert {file.name for file in last.folder.iterdir()} == {
+        "config.json", "manifest.json", "ml_run.json", "model.safetensors", "optimizer.pt", "rng_state.pth",
+        "rng_state_0.pth", "rng_state_1.pth", "scheduler.pt", "tokenizer.json", "tokenizer_config.json",
+        "trainer_state.json", "training_args.bin",
+    }  # fmt: skip
+    trained = work(tmp_path, 1, epochs=30, early_stopping_patience=30).train()
+    assert (trained.global_step, len(trained.curve)) == (120, 30)
+    assert trained.best_val_macro_f1 > 0.8
