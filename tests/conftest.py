@@ -66,6 +66,12 @@ def write_project(folder: Path, *, train=150, val=60, test=60, **sections) -> Pa
     return folder
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_its_own(tmp_path_factory):
+    """What ml-run learns of this machine while it is tested stays out of the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def project(tmp_path):
     """A project folder of default content."""

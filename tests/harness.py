@@ -1,9 +1,10 @@
 """Drives the real command line in a real process, without paying for the imports each time.
 
-A `forkserver` process loads the heavy libraries once; each command runs in a child forked from it, so it is a process
-of its own (it can be killed, signalled, time out) that starts in milliseconds. Nothing of ml-run itself is stubbed.
+A `forkserver` process loads all modules once (preload.py); each command runs in a child forked from it, so it is a
+process of its own (it can be killed, signalled, time out) that starts in milliseconds. Nothing of ml-run is stubbed.
 """
 
+import functools
 import json
 import multiprocessing
 import os
@@ -14,19 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PRELOAD = [
-    "torch",
-    "transformers.trainer",
-    "transformers.models.auto.modeling_auto",
-    "datasets",
-    "evaluate",
-    "mlflow",
-    "mlflow.pyfunc",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "sklearn.svm",
-    "sklearn.feature_extraction.text",
-    "scipy.stats",
-]
+PRELOAD = "preload"
 QUIET = {
     "HF_HUB_OFFLINE": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -56,9 +45,7 @@ class Command:
         number = time.monotonic_ns()
         scratch = Path(os.environ.get("PYTEST_SCRATCH", "/tmp"))
         self._out, self._err = scratch / f"{number}.out", scratch / f"{number}.err"
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOAD)
-        self._process = context.Process(
+        self._process = fork_server().Process(
             target=_child, args=([str(a) for a in args], str(cwd), dict(env or {}), str(self._out), str(self._err))
         )
         self._process.start()
@@ -104,6 +91,30 @@ def cold_ml_run(*args, cwd: Path, env: dict[str, str] | None = None, timeout: fl
     command = [sys.executable, "-m", "ml_run", *map(str, args)]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, timeout=timeout, check=False)
     return Done(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+
+
+@functools.cache
+def fork_server():
+    """The context whose server has loaded `preload`; an import that fails there would be passed over in silence."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([PRELOAD])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    try:
+        process = context.Process(target=_check_preloaded)
+        process.start()
+        process.join()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+    if process.exitcode:
+        raise RuntimeError(f"the fork server could not load {PRELOAD}: python tests/{PRELOAD}.py says why")
+    return context
+
+
+def _check_preloaded():
+    sys.exit(0 if "ml_run.cli" in sys.modules else 1)
 
 
 def _child(args, cwd, env, out, err):

@@ -1,10 +1,9 @@
 """Runs single functions of ml-run in real processes, which may be killed, forked from one that has the libraries."""
 
-import multiprocessing
 import os
 from pathlib import Path
 
-from harness import PRELOAD, QUIET, REMOVED
+from harness import QUIET, REMOVED, fork_server
 from ml_run import files, promotion, tracking
 from ml_run.config import Config
 from ml_run.deployments import Change
@@ -14,9 +13,7 @@ from ml_run.tracking.store import connect
 
 def start(function, *args, err: Path | None = None):
     """Start `function(*args)` in a process of its own; what it writes to stderr goes to the file `err`."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
-    process = context.Process(target=_child, args=(function, args, str(err or os.devnull)))
+    process = fork_server().Process(target=_child, args=(function, args, str(err or os.devnull)))
     process.start()
     return process
 

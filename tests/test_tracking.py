@@ -1,7 +1,6 @@
 import hashlib
 import importlib
 import logging
-import multiprocessing
 import random
 import socket
 import sqlite3
@@ -12,6 +11,7 @@ import pytest
 
 import processes
 from finished_run import events_of, finished_run, metrics_event, started_store, write_metrics
+from harness import fork_server
 from ml_run import files, tracking
 from ml_run.config import Config
 from ml_run.errors import Interrupted, StoreError
@@ -115,7 +115,7 @@ def test_r4_eight_first_starts_at_once(tmp_path):
     runs = [finished_run(tmp_path, seed=0) for _ in range(8)]
     for run in runs:
         write_metrics(run.experiment, 20)
-    started = multiprocessing.get_context("forkserver").Event()
+    started = fork_server().Event()
     err = tmp_path / "err"
     children = [processes.start(processes.whole_life, r.config, r.experiment, started, err=err) for r in runs]
     started.set()

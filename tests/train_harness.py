@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conftest import LABELS, make_rows
-from harness import PRELOAD, QUIET
+from harness import QUIET, fork_server
 from ml_run.config import Config
 from ml_run.experiment import Experiment
 from ml_run.interruption import Interruption
@@ -136,9 +135,7 @@ class Training:
 
     def __init__(self, work: Work, faults: Faults | None = None):
         self._base = work.experiment.project / f"{time.monotonic_ns()}"
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOAD)
-        self._process = context.Process(target=_child, args=(work, faults or Faults(), str(self._base)))
+        self._process = fork_server().Process(target=_child, args=(work, faults or Faults(), str(self._base)))
         self._process.start()
 
     @property

@@ -1,13 +1,12 @@
 """The metric modules against scikit-learn, without a network, in several processes at once."""
 
-import multiprocessing
 import sys
 
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_score, recall_score
 
-from harness import PRELOAD
+from harness import fork_server
 from ml_run.modeling import metric_modules, scores
 from ml_run.modeling.metric_modules import LabelScores, ProbabilityScores, compute
 from ml_run.modeling.scores import around, score_predictions
@@ -111,8 +110,7 @@ def test_a_class_never_predicted_has_no_precision():
 
 def test_r26_six_processes_compute_at_once_without_a_network(tmp_path):
     """Six processes on one cache folder: none waits for another's lock, none asks a hub."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context = fork_server()
     answers = context.Queue()
     processes = [context.Process(target=compute_offline, args=(tmp_path / "cache", answers)) for _ in range(6)]
     for process in processes:

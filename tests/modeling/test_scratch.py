@@ -1,10 +1,9 @@
 import hashlib
-import multiprocessing
 
 import pytest
 
 from conftest import make_rows
-from harness import PRELOAD
+from harness import fork_server
 from ml_run.modeling import scratch
 
 SCRIPTS = {
@@ -32,8 +31,7 @@ def _send_digest(pipe):
 
 def test_the_tokenizer_is_the_same_in_every_process():
     """The trainer of the tokenizers library is not deterministic; ours is, or no two runs would give one model."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context = fork_server()
     ours, theirs = context.Pipe()
     process = context.Process(target=_send_digest, args=(theirs,))
     process.start()
