@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_run.evaluation.comparing import compare
+from ml_run.evaluation.slices import score_slices
+from ml_run.evaluation.slicing import Traits
+from ml_run.evaluation.mistakes import find_mistakes
 from ml_run.modeling.scores import score_predictions
 from ml_run.results import Evaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from ml_run.evaluation.predictions import Predictions
+    from ml_run.evaluation.train_copies import Copy
     from ml_run.results import ModelScores
     from ml_run.splits import SplitRows
 
@@ -28,7 +34,13 @@ class Other:
 
 
 def judge(
-    rows: SplitRows, labels: tuple[str, ...], candidate: Predictions, others: list[Other], *, seed: int
+    rows: SplitRows,
+    labels: tuple[str, ...],
+    candidate: Predictions,
+    others: list[Other],
+    *,
+    seed: int,
+    copies: Mapping[int, Sequence[Copy]] | None = None,
 ) -> Evaluation:
     """Score the candidate and the others on the same rows, and compare them.
 
@@ -38,6 +50,7 @@ def judge(
         candidate: what the model to be judged says of the rows.
         others: what others say of them. The one named `production` is the model in production; the rest, baselines.
         seed: of all resampling.
+        copies: of test rows that have any in the training data, by row.
 
     Returns:
         An evaluation that knows predictions only: no latency, no version, no digest.
@@ -61,6 +74,7 @@ def judge(
         latency_ms_p50=None,
         latency_ms_p95=None,
         candidate_without_leaks=_without_leaks(candidate, rows, labels, seed),
+        mistakes=find_mistakes(rows, labels, candidate, [other.predictions for other in others], copies),
     )
 
 

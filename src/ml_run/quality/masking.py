@@ -45,6 +45,13 @@ def mask(text: str) -> str:
     return _ANY.sub(lambda match: f"‹{KINDS[(match.lastindex or 1) - 1]}›", text)
 
 
+def spans(text: str) -> list[tuple[int, int, str]]:
+    """Where what `mask` replaces begins and ends in `text`, and what it puts there; in order, none overlaps another."""
+    if not _may_hold_any(text):
+        return []
+    return [(*match.span(), f"‹{KINDS[(match.lastindex or 1) - 1]}›") for match in _ANY.finditer(text)]
+
+
 def excerpt(text: str, pattern: re.Pattern[str]) -> str:
     """`text`, masked, from a little before the first match of `pattern`; all of it where there is none."""
     shown = mask(text)

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from ml_run.config import Config
     from ml_run.deployments import ProductionModel
+    from ml_run.evaluation.train_copies import Copy
     from ml_run.experiment import Experiment
     from ml_run.modeling.scoring import Scorer
-    from ml_run.results import Evaluation, PreparedData, TrainedModel
+    from ml_run.results import Evaluation, Mistakes, PreparedData, TrainedModel
 
 LATENCY_ROWS = 50
 
@@ -38,7 +39,7 @@ def evaluate_model(
 ) -> Evaluation:
     """Score the candidate on the test split, beside the baselines and the production model.
 
-    Writes `evaluation/predictions.parquet`, one row a test row.
+    Writes `evaluation/predictions.parquet`, one row a test row, and adds doubtful labels to `data/review_queue.csv`.
 
     Args:
         config: the run's config.
@@ -60,7 +61,9 @@ def evaluate_model(
     _write_predictions(experiment, test, candidate, data.labels)
     baselines = [Other(baseline) for baseline in _baselines(config, train, val, test, data.labels)]
     seed = int(files.hash_value(data.fingerprint)[:8], 16)  # of the data alone: the same wherever the run is made
-    judged = judge(test, data.labels, candidate, [*baselines, *_production(production, test, data.labels)], seed=seed)
+    others = [*baselines, *_production(production, test, data.labels)]
+    copies = _copies_of_mistakes(config, experiment, data, train, test, candidate)
+    judged = judge(test, data.labels, candidate, others, seed=seed, copies=copies)
     p50, p95 = _latency(scorer, test.texts)
     return judged.model_copy(
         update={
@@ -68,6 +71,7 @@ def evaluate_model(
             "latency_ms_p50": p50,
             "latency_ms_p95": p95,
             "model_digest": model.digest,
+            "mistakes": _explained(experiment, test, judged.mistakes, scorer),
             # Rows of train were dropped for the sake of their copies in test, unless they were to be kept.
             "candidate_without_leaks": judged.candidate_without_leaks if config.data.leaks == "keep" else None,
             "spread": spread_of_seeds(
@@ -145,6 +149,35 @@ def _write_predictions(
     columns |= {f"p_{label}": candidate.probabilities[:, i] for i, label in enumerate(labels)}
     with files.atomic_path(experiment.predictions) as temporary:
         pq.write_table(pa.table(columns), temporary)
+
+
+# --- mistakes -------------------------------------------------------------------------------------------------------
+
+
+def _copies_of_mistakes(
+    config: Config,
+    experiment: Experiment,
+    data: PreparedData,
+    train: SplitRows,
+    test: SplitRows,
+    candidate: Predictions,
+) -> dict[int, list[Copy]]:
+    """What the training data calls the texts that the candidate gets wrong, where it has copies of them."""
+    from ml_run.evaluation.train_copies import copies_in_train
+
+    wrong = [row for row, true in enumerate(test.label_ids) if candidate.ids[row] != true]
+    return copies_in_train(config, experiment, data, {"train": train, "test": test}, wrong)
+
+
+def _explained(experiment: Experiment, test: SplitRows, mistakes: Mistakes | None, scorer: Scorer) -> Mistakes | None:
+    """The mistakes with the words that spoke for them; doubtful labels are added to the review queue."""
+    from ml_run.evaluation.influence import explain
+    from ml_run.evaluation.queueing import queue_suspects
+
+    if mistakes is None:
+        return None
+    queue = queue_suspects(experiment, test, mistakes.suspected)
+    return explain(mistakes, test.texts, scorer).model_copy(update={"queue": queue})
 
 
 # --- beside the predictions -----------------------------------------------------------------------------------------
