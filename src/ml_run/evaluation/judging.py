@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_run.evaluation.comparing import compare
+from ml_run.evaluation.mistakes import find_mistakes
 from ml_run.evaluation.slices import score_slices
 from ml_run.evaluation.slicing import Traits
-from ml_run.evaluation.mistakes import find_mistakes
 from ml_run.modeling.scores import score_predictions
 from ml_run.results import Evaluation
 
@@ -33,6 +33,9 @@ class Other:
     """[n], true where it was trained on the row; None: nowhere."""
 
 
+_NOTHING = Traits()
+
+
 def judge(
     rows: SplitRows,
     labels: tuple[str, ...],
@@ -41,6 +44,7 @@ def judge(
     *,
     seed: int,
     copies: Mapping[int, Sequence[Copy]] | None = None,
+    traits: Traits = _NOTHING,
 ) -> Evaluation:
     """Score the candidate and the others on the same rows, and compare them.
 
@@ -51,6 +55,7 @@ def judge(
         others: what others say of them. The one named `production` is the model in production; the rest, baselines.
         seed: of all resampling.
         copies: of test rows that have any in the training data, by row.
+        traits: what else is known of the rows, for the slices.
 
     Returns:
         An evaluation that knows predictions only: no latency, no version, no digest.
@@ -74,6 +79,7 @@ def judge(
         latency_ms_p50=None,
         latency_ms_p95=None,
         candidate_without_leaks=_without_leaks(candidate, rows, labels, seed),
+        slices=score_slices(rows, candidate, len(labels), seed=seed, traits=traits),
         mistakes=find_mistakes(rows, labels, candidate, [other.predictions for other in others], copies),
     )
 

@@ -11,6 +11,7 @@ from ml_run.config.names import LINEAR
 from ml_run.errors import MlRunError
 from ml_run.evaluation.judging import Other, judge
 from ml_run.evaluation.predictions import Predictions, predict
+from ml_run.evaluation.slicing import Traits
 from ml_run.events import emit
 from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
 
@@ -63,7 +64,8 @@ def evaluate_model(
     seed = int(files.hash_value(data.fingerprint)[:8], 16)  # of the data alone: the same wherever the run is made
     others = [*baselines, *_production(production, test, data.labels)]
     copies = _copies_of_mistakes(config, experiment, data, train, test, candidate)
-    judged = judge(test, data.labels, candidate, others, seed=seed, copies=copies)
+    traits = _traits(config, data, scorer, test)
+    judged = judge(test, data.labels, candidate, others, seed=seed, copies=copies, traits=traits)
     p50, p95 = _latency(scorer, test.texts)
     return judged.model_copy(
         update={
@@ -181,6 +183,13 @@ def _explained(experiment: Experiment, test: SplitRows, mistakes: Mistakes | Non
 
 
 # --- beside the predictions -----------------------------------------------------------------------------------------
+
+
+def _traits(config: Config, data: PreparedData, scorer: Scorer, test: SplitRows) -> Traits:
+    from ml_run.evaluation.reach import cut_texts
+
+    language = data.language_check.expected if data.language_check else None
+    return Traits(cut_texts(scorer, test.texts), language, copies_kept=config.data.leaks == "keep")
 
 
 def _known_to(production: ProductionModel, test: SplitRows) -> NDArray[np.bool_]:
