@@ -5,7 +5,7 @@ import pytest
 from ml_run.config import DeploymentConfig, GateConfig
 from ml_run.results import ClassScores, Comparison, Estimate, Evaluation, ModelScores
 from ml_run.stages.gate import decide
-from ml_run.statistics import macro_f1_difference
+from ml_run.statistics import level_of_look, macro_f1_difference
 
 NOTHING = Estimate(value=None)
 
@@ -65,9 +65,11 @@ def test_a_pass_whose_interval_straddles_says_so_and_how_many_rows_would_settle_
     verdict = judge(f1=None)
     assert verdict.criteria[0].reason == (
         "accuracy 0.860 reaches >= 0.85 on the value alone: its 95 % interval [0.810, 0.910] holds the threshold, "
-        "another test set could differ; about 4,898 test rows would settle it"
+        "another test set could differ; about 9,761 test rows (9,461 more) would settle it four times in five, if "
+        "0.860 is the true value"
     )
     assert verdict.criteria[0].straddles
+    assert (verdict.criteria[0].rows_to_settle, verdict.criteria[0].label_first) == (9761, None)
     assert verdict.reason == "the criterion is met, but a test set of 300 rows cannot be sure of min_accuracy"
 
 
@@ -109,7 +111,8 @@ def test_a_class_with_little_support_is_inconclusive_not_failed():
     third = next(c for c in verdict.criteria if c.name == "min_class_f1[C]")
     assert third.verdict == "INCONCLUSIVE"
     assert third.reason == (
-        "only 15 test rows of C, 30 are needed (gate.min_support); about 30 test rows of C would settle it"
+        "only 15 test rows of C, 30 are needed (gate.min_support); about 30 test rows of C (15 more) would "
+        "settle it four times in five, if 0.800 is the true value"
     )
 
 
@@ -168,16 +171,65 @@ def test_to_beat_is_more_than_to_equal(low, high, expected):
 
 
 @pytest.mark.parametrize("decide_on", ["point", "lower_bound"])
-def test_a_model_that_says_what_the_baseline_says_has_not_beaten_it(decide_on):
-    """Real equal predictions give the difference 0 [0, 0]: FAIL, and the reason says that more than 0 was asked."""
+def test_a_model_that_says_what_another_says_has_not_beaten_it(decide_on):
+    """R30: equal predictions differ by 0 and are never superior; 120 rows cannot rule out that they differ a bit."""
     true = [0, 1, 2] * 40
     same = macro_f1_difference(true, true, true, 3, seed=1)
-    equal = Comparison(against="linear", n=120, excluded=0, macro_f1_difference=same, accuracy_difference=same)
-    verdict = judge(evaluation(comparisons=(equal,)), must_beat_baseline=True, decide_on=decide_on)
-    assert (verdict.overall, verdict.criteria[-1].direction) == ("FAIL", ">")
-    assert verdict.criteria[-1].reason == (
-        "macro_f1_difference[linear] 0.000 misses > 0, and so does its whole 95 % interval [0.000, 0.000]"
+    equal = {"n": 120, "excluded": 0, "macro_f1_difference": same, "accuracy_difference": same}
+    both = (Comparison(against="linear", **equal), Comparison(against="production", **equal))
+    verdict = judge(
+        evaluation(comparisons=both, production="3"), must_beat_baseline=True, min_improvement=0.0, max_regression=0.05,
+        decide_on=decide_on,
+    )  # fmt: skip
+    *_, linear, regression, improvement = verdict.criteria
+    assert (linear.value, linear.verdict, linear.direction) == (0.0, "INCONCLUSIVE", ">")
+    assert linear.reason == (
+        "macro_f1_difference[linear] 0.000, but its 95 % interval [-0.017, 0.017] holds the threshold 0"
     )
+    assert (improvement.verdict, improvement.direction, improvement.rows_to_settle) == ("INCONCLUSIVE", ">", None)
+    assert regression.verdict == "PASS"
+
+
+def looked(low, high, number, against="production", n=300):
+    return comparison(against, low, high).model_copy(
+        update={"level": level_of_look(number), "look": number, "label_first": "B", "n": n}
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "level", "said"), [(1, ".9392", "1st"), (2, ".9848", "2nd"), (3, ".9932", "3rd"), (21, ".9999", "21st")]
+)
+def test_a_difference_is_judged_at_the_level_of_the_look(number, level, said):
+    """R31: the level of the comparison stands in the criterion, and its sentence names the look and the level."""
+    verdict = judge(evaluation(comparisons=(looked(0.01, 0.09, number),), production="3"), max_regression=0.02)
+    assert verdict.criteria[-1].level == level_of_look(number)
+    percent = f"{100 * level_of_look(number):.4g}"
+    assert verdict.criteria[-1].reason == (
+        f"macro_f1_difference[production] 0.050 reaches >= -0.02, and so does its whole {percent} % interval "
+        f"[0.010, 0.090]; at the {said} look at this test set a difference is judged at level {level}"
+    )
+
+
+def test_an_open_difference_names_what_would_settle_it():
+    """An INCONCLUSIVE difference says how many rows would settle it, of which class, and if any model could pass."""
+    verdict = judge(evaluation(comparisons=(looked(-0.06, 0.08, 3),), production="3"), max_regression=0.02)
+    last = verdict.criteria[-1]
+    assert (last.verdict, last.rows_to_settle, last.label_first) == ("INCONCLUSIVE", 2808, "B")
+    assert last.reason == (
+        "macro_f1_difference[production] 0.010, but its 99.32 % interval [-0.060, 0.080] holds the threshold -0.02; "
+        "at the 3rd look at this test set a difference is judged at level .9932; about 2,808 test rows (2,508 more) "
+        "would settle it four times in five, if 0.010 is the true value; rows of B would narrow the interval most; an "
+        "equally good model would not pass either: on 300 rows the interval reaches 0.070 below the difference, and "
+        "gate.max_regression is 0.02 (usual for so many rows: 0.03)"
+    )
+
+
+def test_macro_f1_names_the_class_to_label_first():
+    """A macro-F1 that straddles says which class's rows would narrow its interval most: the small, muddled one."""
+    candidate = scores(support=(150, 135, 15), confusion=((140, 5, 5), (5, 125, 5), (3, 3, 9)))
+    verdict = judge(evaluation(candidate), accuracy=None)
+    assert verdict.criteria[0].label_first == "C"
+    assert verdict.criteria[0].reason.endswith("if 0.840 is the true value; rows of C would narrow the interval most")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from ml_run.statistics.confusion import f1_by_class
 from ml_run.statistics.levels import LEVEL, POWER, z_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -96,7 +98,7 @@ def rows_to_settle_scaled(
     return math.ceil(rows) + 1 if rows <= _MOST else None
 
 
-def class_to_label_first(matrix: NDArray[np.int64]) -> int | None:
+def class_to_label_first(matrix: NDArray[np.int64] | Sequence[Sequence[int]]) -> int | None:
     """The class of which one more labelled row narrows the interval of macro-F1 most.
 
     By the delta method the variance of macro-F1 is a sum over the classes of V_c / n_c, n_c their rows: one row more of
@@ -104,25 +106,27 @@ def class_to_label_first(matrix: NDArray[np.int64]) -> int | None:
     mistake are no reason to stop labelling.
 
     Args:
-        matrix: counts [k, k + 1] of `confusion_matrix`, or [k, k].
+        matrix: counts [k, k + 1] of `confusion_matrix`.
 
     Returns:
-        The id of the class, the first of equals; a class without rows before all others; None without any class.
+        The id of the class; a class without rows before all others; None where all classes are alike.
 
     Source: A. Agresti, Categorical Data Analysis, 2nd ed. (2002), section 14.1 (delta method for multinomials).
     """
     import numpy as np
 
-    k = len(matrix)
-    if k == 0:
-        return None
-    support = matrix.sum(1)
+    counts = np.asarray(matrix, np.int64)
+    support = counts.sum(1)
     if (support == 0).any():
         return int(np.flatnonzero(support == 0)[0])
-    whole = matrix if matrix.shape[1] > k else np.hstack([matrix, np.zeros((k, 1), np.int64)])
-    shares = smoothed(whole)
-    variance = _row_variance(shares, support)
-    return int((variance / (support * (support + 1))).argmax())
+    return one_that_stands_out(_row_variance(smoothed(counts), support) / (support * (support + 1)))
+
+
+def one_that_stands_out(values: NDArray[np.float64]) -> int | None:
+    """Place of the largest of `values`; None where all are alike but for rounding."""
+    import numpy as np
+
+    return None if np.allclose(values, values[0], rtol=1e-9, atol=0) else int(values.argmax())
 
 
 def _row_variance(shares: NDArray[np.float64], support: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from ml_run.results import Estimate
 from ml_run.statistics.bootstrap import RESAMPLES, reaches, resampled_rows
 from ml_run.statistics.confusion import confusion_matrix, f1_by_class, f1_of_counts
 from ml_run.statistics.levels import LEVEL
+from ml_run.statistics.more_rows import one_that_stands_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,8 +82,7 @@ def macro_f1_difference_error(
 def class_to_label_first_to_compare(true: Ids, new: Ids, old: Ids, k: int) -> int | None:
     """The class of which one more labelled row narrows the interval of the macro-F1 difference most.
 
-    As `more_rows.class_to_label_first`, for the difference: the first of equals. None where the difference is
-    undefined.
+    As `more_rows.class_to_label_first`, for the difference. None where all classes are alike, or it is undefined.
     """
     import numpy as np
 
@@ -96,7 +96,7 @@ def class_to_label_first_to_compare(true: Ids, new: Ids, old: Ids, k: int) -> in
         worth = said[0] @ moves[0][c] - said[1] @ moves[1][c]
         variance = shares @ worth**2 - (shares @ worth) ** 2
         less.append(rows.support[c] / (rows.support[c] + 1) * variance)
-    return int(np.argmax(less))
+    return one_that_stands_out(np.array(less))
 
 
 def _moves(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
