@@ -127,3 +127,26 @@ def test_the_card_of_a_linear_model(tmp_path):
     assert "which chose the settings and is therefore no test: 0.710." in card
     assert "Tokens" not in card
     assert "epoch" not in card
+
+
+@pytest.mark.parametrize(
+    ("long_text", "said"),
+    [
+        ("truncate", "at most 128; the rest is not read |"),
+        (
+            "head_tail",
+            "at most 128; of a longer text three quarters of them from its beginning, the rest from its end |",
+        ),
+        ("windows", "windows of 128, up to 8 of them spread over all of it; their scores are averaged |"),
+    ],
+)
+def test_the_card_says_what_is_read_of_a_long_text(tmp_path, long_text, said):
+    """Whoever loads the folder with transformers alone gets other answers for long texts, and is told so."""
+    config = make_config(tmp_path)
+    model = config.model.model_copy(update={"long_text": long_text})
+    card = render_model_card(config.model_copy(update={"model": model}), make_data(), facts())
+    assert f"| Tokens read of a text | {said}" in card
+    plainly = "; transformers alone reads the first 128 tokens of a text: not what the scores are for |"
+    assert (f"| Loads with | `ml_run.modeling.scoring.load_scorer(folder)`{plainly}" in card) is (
+        long_text != "truncate"
+    )

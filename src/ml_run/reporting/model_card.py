@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_run.characters import visible
 from ml_run.config.names import SCRATCH_PREFIX
+from ml_run.modeling import windows
 from ml_run.reporting import markdown
 from ml_run.reporting.attempts import attempt_rows, seed_rows
 from ml_run.reporting.document import Code, Content, Loose, Section, Strong, User, bullets, paragraph, rich, table
@@ -137,12 +138,21 @@ def _details(config: Config, data: PreparedData, model: ModelFacts) -> Section:
 
 def _transformer_rows(config: Config, model: ModelFacts) -> list[list[Loose]]:
     return [
-        ["Tokens read of a text", f"at most {model.max_length:,}; the rest is not read"],
+        *_reading_rows(config.model.long_text, model.max_length),
         ["Trained with", f"ml-run, seed {model.seed}, class weights {config.training.class_weights}"],
         *seed_rows(config.training),
         *attempt_rows(model.attempts, config.training),
         ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
     ]
+
+
+def _reading_rows(long_text: windows.LongText, longest: int | None) -> list[list[Loose]]:
+    assert longest is not None, "a transformer reads a number of tokens"
+    rows: list[list[Loose]] = [["Tokens read of a text", windows.told(long_text, longest)]]
+    if long_text != "truncate":
+        plainly = f"transformers alone reads the first {longest:,} tokens of a text: not what the scores are for"
+        rows.append(["Loads with", rich(Code("ml_run.modeling.scoring.load_scorer(folder)"), f"; {plainly}")])
+    return rows
 
 
 def _linear_rows(model: ModelFacts, tuning: LinearTuning) -> list[list[Loose]]:

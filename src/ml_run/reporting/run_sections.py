@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ml_run.characters import visible_lines
 from ml_run.config.names import LINEAR
+from ml_run.modeling import windows
 from ml_run.reporting.attempts import attempt_rows
 from ml_run.reporting.document import Block, Code, Content, Loose, Section, User, paragraph, rich, table
 from ml_run.reporting.linear_sections import linear_training
@@ -29,7 +30,7 @@ def training(facts: Facts, model: TrainedModel) -> Section:
         ["Base model", User(facts.shown(model.base))],
         ["Revision", Code(model.base_revision) if model.base_revision else "none: trained from scratch"],
         ["Parameters", f"{model.parameters:,}"],
-        ["Tokens read of a text", f"at most {model.max_length:,}"],
+        ["Tokens read of a text", windows.told(facts.config.model.long_text, model.max_length or 0)],
         ["Steps", f"{model.global_step:,} of {model.max_steps:,}{', stopped early' if model.stopped_early else ''}"],
         ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
         *attempt_rows(model.attempts, facts.config.training),
