@@ -199,13 +199,15 @@ def _data_summary(data: PreparedData) -> str:
 
 def _train_summary(model: TrainedModel) -> str:
     score = "undefined" if model.best_val_macro_f1 is None else f"{model.best_val_macro_f1:.3f}"
+    if model.linear and model.folds:
+        return f"linear model, mean macro-F1 {score} over {len(model.folds.runs)} folds"
     if model.linear:
         tried = number_of(len(model.linear.trials), "setting")
         return f"linear model, best of {tried} by validation macro-F1, {score}"
-    return (
-        f"{model.parameters / 1e6:.1f} M parameters, {model.global_step:,} steps, "
-        f"best validation macro-F1 {score} in epoch {model.best_epoch:g}"
-    )
+    reached = f"best validation macro-F1 {score} in epoch {model.best_epoch:g}"
+    if model.folds:
+        reached = f"mean macro-F1 {score} over {len(model.folds.runs)} folds"
+    return f"{model.parameters / 1e6:.1f} M parameters, {model.global_step:,} steps, {reached}"
 
 
 def _evaluation_summary(evaluation: Evaluation) -> str:

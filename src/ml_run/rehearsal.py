@@ -65,8 +65,16 @@ def _load_base(config: Config, experiment: Experiment, data: PreparedData) -> No
 def _steps(config: Config, data: PreparedData) -> int | None:
     if config.model.name == LINEAR:
         return None
+    rows, folds = data.splits["train"].rows, config.training.folds
+    if folds:
+        rows += data.splits["val"].rows
+        return folds * _most_steps(config, rows - rows // folds) + _most_steps(config, rows)
+    return _most_steps(config, rows)
+
+
+def _most_steps(config: Config, rows: int) -> int:
     training = config.training
-    batches = math.ceil(data.splits["train"].rows / training.batch_size)
+    batches = math.ceil(rows / training.batch_size)
     return math.ceil(batches / training.gradient_accumulation_steps) * training.epochs
 
 

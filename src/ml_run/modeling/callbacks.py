@@ -175,7 +175,8 @@ class Telling(TrainerCallback):
             done=before * state.max_steps + state.global_step, total=state.max_steps * (before + 1 + after),
             epoch=round(state.epoch, 3), seed=self._part.seed if self._part else args.seed,
             loss=self._latest.get("loss"), learning_rate=self._latest.get("learning_rate"),
-            val_macro_f1=self._latest.get("eval_macro_f1"), rows_per_second=round(speed * self._rows_per_step, 2),
+            val_macro_f1=None if self._known else self._latest.get("eval_macro_f1"),
+            rows_per_second=round(speed * self._rows_per_step, 2),
             seconds_left=round(left / speed, 1) if speed else None,
         )  # fmt: skip
 
@@ -188,6 +189,11 @@ class Telling(TrainerCallback):
                 "metrics", f"{self._named()}measured at step {state.global_step}", stage="train",
                 step=state.global_step, time_ms=int(time.time() * 1000), values=values,
             )  # fmt: skip
+
+    @property
+    def _known(self) -> bool:
+        """Whether the rows it is scored on are among those it learns from."""
+        return self._part is not None and self._part.kind == "final"
 
     def _named(self) -> str:
         return f"{self._part}, " if self._part else ""

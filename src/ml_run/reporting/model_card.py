@@ -67,7 +67,7 @@ def render_model_card(config: Config, data: PreparedData, model: ModelFacts) -> 
         _details(config, data, model),
         _use(data),
         _factors(data),
-        _metrics(model),
+        _metrics(config, model),
         _data(data),
         _analyses(),
         _ethics(),
@@ -142,8 +142,14 @@ def _transformer_rows(config: Config, model: ModelFacts) -> list[list[Loose]]:
         ["Trained with", f"ml-run, seed {model.seed}, class weights {config.training.class_weights}"],
         *seed_rows(config.training),
         *attempt_rows(model.attempts, config.training),
-        ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
+        ["Best epoch", _epoch(config, model)],
     ]
+
+
+def _epoch(config: Config, model: ModelFacts) -> str:
+    if config.training.folds:
+        return f"{model.best_epoch:g}, found by {config.training.folds} folds; trained on all rows of train and val"
+    return f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"
 
 
 def _reading_rows(long_text: windows.LongText, longest: int | None) -> list[list[Loose]]:
@@ -203,7 +209,7 @@ def _factors(data: PreparedData) -> Section:
     return Section("factors", "Factors", (bullets(factors),))
 
 
-def _metrics(model: ModelFacts) -> Section:
+def _metrics(config: Config, model: ModelFacts) -> Section:
     said = (
         "Macro-F1 comes first: in it a rare class counts as much as a common one. Then accuracy, F1 of each class and "
         "calibration."
@@ -211,6 +217,8 @@ def _metrics(model: ModelFacts) -> Section:
     val = score(model.best_val_macro_f1)
     what = "settings" if model.linear else "epoch"
     chosen = f"Macro-F1 on the validation split, which chose the {what} and is therefore no test: {val}."
+    if config.training.folds and not model.linear:
+        chosen = f"Mean macro-F1 over {config.training.folds} folds, which chose the epoch and are no test: {val}."
     return Section("metrics", "Metrics", (paragraph(said), paragraph(chosen), paragraph(_WHERE_SCORES_ARE)))
 
 

@@ -153,7 +153,7 @@ def _longer_training(facts: Facts) -> list[Loose]:
     model = facts.model
     if model is None or model.best_epoch is None or len(model.curve) < 2:  # noqa: PLR2004 -- a trend needs two points
         return []
-    if model.stopped_early or model.best_epoch < model.curve[-1].epoch:
+    if model.stopped_early or model.best_epoch < model.curve[-1].epoch or model.folds:
         return []
     return [
         rich(

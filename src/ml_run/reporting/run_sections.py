@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ml_run.characters import visible_lines
@@ -9,6 +10,7 @@ from ml_run.config.names import LINEAR
 from ml_run.modeling import windows
 from ml_run.reporting.attempts import attempt_rows
 from ml_run.reporting.document import Block, Code, Content, Loose, Section, User, paragraph, rich, table
+from ml_run.reporting.fold_sections import epochs, fold_content
 from ml_run.reporting.linear_sections import linear_training
 from ml_run.reporting.training_figures import training_curve
 from ml_run.wording import UNDEFINED, duration, score, sentence
@@ -25,14 +27,15 @@ _NOT_SET = "–"
 def training(facts: Facts, model: TrainedModel) -> Section:
     """How the candidate was trained, and the training curve or what else was tried."""
     if model.linear:
-        return linear_training(model, model.linear)
+        section = linear_training(model, model.linear)
+        return replace(section, content=(*section.content, *_folds(model)))
     rows: list[list[Loose]] = [
         ["Base model", User(facts.shown(model.base))],
         ["Revision", Code(model.base_revision) if model.base_revision else "none: trained from scratch"],
         ["Parameters", f"{model.parameters:,}"],
         ["Tokens read of a text", windows.told(facts.config.model.long_text, model.max_length or 0)],
         ["Steps", f"{model.global_step:,} of {model.max_steps:,}{', stopped early' if model.stopped_early else ''}"],
-        ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"],
+        _epoch(model),
         *attempt_rows(model.attempts, facts.config.training),
         ["Class weights", _weights(model)],
         ["Seed", str(model.seed)],
@@ -41,9 +44,30 @@ def training(facts: Facts, model: TrainedModel) -> Section:
         ["Peak memory", UNDEFINED if model.peak_memory_mb is None else f"{model.peak_memory_mb:,.0f} MB"],
     ]
     content: list[Content] = [table("The model and its training", ["", ""], rows)]
+    content += _folds(model)
     if model.curve:
-        content += [training_curve(model), _curve(model)]
+        content += [_losses(model)] if model.folds else [training_curve(model), _curve(model)]
     return Section("training", "Training", tuple(content))
+
+
+def _folds(model: TrainedModel) -> list[Content]:
+    return fold_content(model.folds) if model.folds else []
+
+
+def _epoch(model: TrainedModel) -> list[Loose]:
+    if model.folds:
+        return [
+            "Epochs",
+            f"{epochs(model.folds)}, as the folds have found; their mean macro-F1 is {score(model.best_val_macro_f1)}",
+        ]
+    return ["Best epoch", f"{model.best_epoch:g}, validation macro-F1 {score(model.best_val_macro_f1)}"]
+
+
+def _losses(model: TrainedModel) -> Content:
+    """The training curve of a model that no row was left to score."""
+    shown = model.curve[-_CURVE_ROWS:]
+    rows: list[list[Loose]] = [[f"{epoch.epoch:g}", f"{epoch.step:,}", score(epoch.train_loss)] for epoch in shown]
+    return table("The training of the final model", ["Epoch", "Step", "Training loss"], rows, numeric="nnn")
 
 
 def _weights(model: TrainedModel) -> Loose:
@@ -151,7 +175,7 @@ def _training_words(config: Config) -> str:
         return f"tuned on the validation split, seed {t.seed}, class weights {tried}"
     return (
         f"at most {t.epochs} epochs, batches of {t.batch_size}, learning rate {t.learning_rate:g}, seed {t.seed}, "
-        f"class weights {t.class_weights}"
+        f"class weights {t.class_weights}" + (f", {t.folds} folds" if t.folds else "")
     )
 
 
