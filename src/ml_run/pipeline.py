@@ -18,6 +18,7 @@ from ml_run.results import (
     TrainedModel,
     Verdict,
 )
+from ml_run.splits import HOLDOUT
 from ml_run.walk import walk_stage
 from ml_run.wording import number_of
 
@@ -58,19 +59,25 @@ def _data(config: Config, experiment: Experiment) -> PreparedData:
     from ml_run.stages.data import prepare_data, source_fingerprint
 
     settings = config.data.model_dump(mode="json", exclude=_SOURCES)
+    held_out = config.evaluation.holdout_group
     data = walk_stage(
         experiment,
         "data",
         kind=PreparedData,
-        inputs=files.hash_value([source_fingerprint(config), settings, config.model.num_labels]),
+        inputs=files.hash_value([source_fingerprint(config), settings, config.model.num_labels, held_out]),
         work=lambda: prepare_data(config, experiment),
         # Not the review queue: people write their corrections into it.
-        outputs=(*(experiment.split(name) for name in SPLITS), experiment.rejected),
+        outputs=(*(experiment.split(name) for name in _prepared(config)), experiment.rejected),
         done=lambda data: data.readiness != "not ready",
         summary=_data_summary,
     )
     require_ready(data, report=f"all findings: {experiment.relative(experiment.report_md)}")
     return data
+
+
+def _prepared(config: Config) -> tuple[str, ...]:
+    """The rows that the data stage writes."""
+    return (*SPLITS, HOLDOUT) if config.evaluation.holdout_group else SPLITS
 
 
 def require_ready(data: PreparedData, *, report: str) -> None:
@@ -107,6 +114,8 @@ def _evaluate(config: Config, experiment: Experiment, data: PreparedData, model:
 
     in_production = production(config, experiment.project)
     compared_with = in_production.version if in_production else None
+    rows = [files.hash_file(experiment.split(name)) for name in _prepared(config)]  # their sources, too
+    language = data.language_check and data.language_check.expected
     # Production may be this run's own model, when it was stopped after deploying: the evaluation then stands as it is.
     if _is_own(experiment, compared_with) and experiment.metrics.is_file():
         compared_with = Evaluation.model_validate_json(experiment.metrics.read_bytes()).production_version
@@ -114,7 +123,7 @@ def _evaluate(config: Config, experiment: Experiment, data: PreparedData, model:
         experiment,
         "evaluate",
         kind=Evaluation,
-        inputs=files.hash_value([data.fingerprint, model.digest, config.data.leaks, compared_with]),
+        inputs=files.hash_value([rows, language, model.digest, config.data.leaks, compared_with]),
         work=lambda: evaluate_model(config, experiment, data, model, in_production),
         outputs=(experiment.predictions,),
         summary=_evaluation_summary,

@@ -9,6 +9,9 @@ from ml_run import files
 TRAIN_ROWS = "train_rows.txt"
 """File in a model folder: the hash of each row the model was trained on, sorted, one a line."""
 
+HOLDOUT = "holdout"
+"""Name of the rows of `evaluation.holdout_group`, which stand beside the splits."""
+
 
 @dataclass(frozen=True)
 class SplitRows:

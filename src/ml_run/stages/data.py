@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ml_run import files, languages
@@ -15,12 +16,13 @@ from ml_run.experiment import Experiment
 from ml_run.languages import Profile
 from ml_run.quality import copies, duplicates, fields, inspection, labels, review, rules, structure
 from ml_run.quality.copies import Copies
+from ml_run.quality.held_out import HeldOut, hold_out
 from ml_run.quality.inspection import Inspection
 from ml_run.quality.rows import Rejected, Row, Splits, every_row
 from ml_run.quality.rules import Checks
 from ml_run.reading import Source, read_sources, source_fingerprint
 from ml_run.results import Finding, LanguageGuess, Lengths, PreparedData, SplitSummary
-from ml_run.splits import SplitRows, write_split
+from ml_run.splits import HOLDOUT, SplitRows, write_split
 from ml_run.wording import number_of
 
 __all__ = ["prepare_data", "source_fingerprint"]
@@ -33,12 +35,12 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
     """Read, check and write the data of a run.
 
     Writes `data/{train,val,test}.parquet`, `rejected.jsonl` (every row left out, with its reason) and
-    `review_queue.csv`, also when the answer is "not ready".
+    `review_queue.csv`, also when the answer is "not ready"; with `evaluation.holdout_group` also `data/holdout.parquet`.
 
     Raises:
         NotReadyError: a source cannot be read at all, or no row of it can be used.
         ConfigError: the config contradicts the data: a field that is not there, another number of labels, a path
-            whose format is not known.
+            whose format is not known, a source to hold out that is not there or that a class cannot do without.
     """
     checks = Checks(config.data.checks, config.data.limits)
     sources = read_sources(config.data, experiment.project)
@@ -55,6 +57,8 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
 
     profile, guess = languages.choose_language(config.data.language, [row.text for row in every_row(splits)])
     copied = _handle_copies(config, duplicates.hash_rows(splits, profile), checks, profile, sources)
+    held = _held_out(config, copied, checks, profile)
+    copied = replace(copied, splits=held.splits) if held else copied
     splits, counts = copied.splits, labels.class_counts(copied.splits, names)
     seen = inspection.inspect(inspection.Subject(splits, counts, used, profile, guess, copied.emptied), config, checks)
     judged = checks.apply([*findings, *notes, *copied.findings, *seen.findings])
@@ -65,8 +69,10 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
     files.write_text(experiment.review_queue, review.review_queue([*copied.reviews, *seen.reviews]))
     for name, rows in splits.items():
         write_split(experiment.split(name), _columns(rows, names, copied.given_away))
+    if held:
+        write_split(experiment.split(HOLDOUT), _columns(held.rows, names, frozenset()))
     summaries = {name: _summary(name, rows, rejected, counts[name], sources) for name, rows in splits.items()}
-    prepared = _record(names, summaries, used, judged, sources, guess, copied, seen)
+    prepared = _record(names, summaries, used, judged, sources, guess, copied, seen, held)
     return prepared.model_copy(update={"advice": languages.advise(profile, prepared) if profile else ()})
 
 
@@ -79,6 +85,7 @@ def _record(
     guess: LanguageGuess | None,
     copied: Copies,
     seen: Inspection,
+    held: HeldOut | None,
 ) -> PreparedData:
     return PreparedData(
         labels=names,
@@ -95,6 +102,7 @@ def _record(
         shortcuts=seen.shortcuts,
         tokens=seen.tokens,
         feasibility=seen.feasibility,
+        holdout=held.record if held else None,
         synthetic=any(_SYNTHETIC in source.name.lower() for source in sources.values()),
     )
 
@@ -143,6 +151,11 @@ def _handle_copies(
         source_name=sources["train"].name,
         profile=profile,
     )
+
+
+def _held_out(config: Config, copied: Copies, checks: Checks, profile: Profile | None) -> HeldOut | None:
+    group = config.evaluation.holdout_group
+    return hold_out(copied.splits, group, checks=checks, profile=profile) if group else None
 
 
 # --- what is written ------------------------------------------------------------------------------------------------
