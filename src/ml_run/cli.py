@@ -38,7 +38,7 @@ UNFINISHED = "unfinished"
 """Stands for `--resume` without an ID: the newest run that has not finished."""
 FLAGS = {"--json", "--quiet", "--exit-zero", "--dry-run"}
 """Options without a value: a command may be looked for behind them."""
-NOT_YET = {"init", "doctor", "compare", "predict", "serve", "monitor", "evaluate"}
+NOT_YET = {"init", "doctor", "predict", "serve", "monitor"}
 """Commands that later versions bring; as a first word they are not taken for a run's name."""
 
 
@@ -270,6 +270,41 @@ def quickstart_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> N
     last = STAGES[-1]
     experiment = runs.begin("quickstart SYNTHETIC", loaded, sys.argv[1:], overrides=(), until=last)
     _walk(experiment, loaded, last, as_json=as_json, quiet=quiet, exit_zero=False)
+
+
+# --- predictions from anywhere ----------------------------------------------------------------------------------------
+
+
+@app.command("evaluate")
+def evaluate_cli(
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="Predictions of any model, one a row.")],
+    against: Annotated[
+        Path | None, typer.Option(metavar="OTHER", help="Predictions to compare with, as with production.")
+    ] = None,
+    config: ConfigOption = CONFIG,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    exit_zero: ExitZeroOption = False,
+) -> None:
+    """Judge the predictions of any model: metrics, tests and gate.
+
+    A row holds the predicted label (`predicted`, `prediction` or `pred`), the true label or what finds it in the test
+    file of the config (id, text or line), and may hold probabilities. Needs no config: --set deployment.min_f1=0.8
+    """
+    from ml_run import outside
+
+    # Without a config only --set says what to reach; the keys that every config needs mean nothing here.
+    text = None if config != CONFIG or config.exists() else "data: {train_path: none}\nmodel: {name: none}\n"
+    loaded = load_config(config, overrides or (), sources=False, text=text)
+    with console.showing(quiet=quiet, secrets=loaded.secrets):
+        result = outside.judge_predictions(predictions, against, loaded, Path.cwd(), exit_zero=exit_zero)
+    with _code_for_gone_reader(result.exit_code):
+        if as_json:
+            console.print_json(result.told())
+        else:
+            console.print_outside(result)
+    raise typer.Exit(result.exit_code)
 
 
 # --- past runs ------------------------------------------------------------------------------------------------------

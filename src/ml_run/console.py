@@ -16,11 +16,12 @@ from rich.text import Text
 from ml_run.errors import ConfigError, MlRunError
 from ml_run.events import logger, one_line
 from ml_run.redaction import redact
-from ml_run.results import Deployment, Estimate, Record, RunRecord, RunResult
-from ml_run.wording import duration, number_of, percent
+from ml_run.results import Comparison, Deployment, Estimate, Record, RunRecord, RunResult
+from ml_run.wording import duration, number_of, percent, signed_with_interval
 
 if TYPE_CHECKING:
     from ml_run.checking import Line
+    from ml_run.outside import OutsideResult
 
 PLAIN_PROGRESS_SECONDS = 30.0
 """Where stderr is no terminal, a progress line is written this often: CI logs stay short."""
@@ -278,6 +279,38 @@ def _scores_table(result: RunResult) -> Table:
         accuracy, macro = scores["accuracy"], scores["macro_f1"]
         table.add_row(name, _number(accuracy.value), _interval(accuracy), _number(macro.value), _interval(macro))
     return table
+
+
+def print_outside(result: "OutsideResult") -> None:
+    """Show what came of judging predictions, as a run's result is shown."""
+    parts: list[RenderableType] = [_two_columns(_outside_facts(result))]
+    if result.criteria:
+        parts += ["", _criteria_table(result)]
+    parts += ["", _scores_table(result)]
+    if result.comparisons:
+        parts += ["", _two_columns(("difference", Text(_difference(c))) for c in result.comparisons)]
+    _write(*parts, "", _two_columns(_closing(result)))
+
+
+def _outside_facts(result: "OutsideResult") -> Iterator[tuple[str, Text]]:
+    rows = f"{number_of(result.n_test or 0, 'row')}, {number_of(result.labels, 'label')}"
+    yield "candidate", Text(f"{one_line(result.predictions)}  {rows}")
+    if result.matched:
+        yield "judged on", Text(one_line(result.matched))
+    if result.against:
+        yield "production", Text(one_line(result.against))
+    for note in result.notes:
+        yield "note", Text(one_line(note), "yellow")
+    if result.verdict:
+        yield "verdict", Text(result.verdict, _COLOURS[result.verdict]).append(f"  {result.reason}", "default")
+
+
+def _difference(comparison: Comparison) -> str:
+    against = f"candidate minus {comparison.against}: "
+    if comparison.note:
+        return against + comparison.note
+    macro, accuracy = comparison.macro_f1_difference, comparison.accuracy_difference
+    return f"{against}macro-F1 {signed_with_interval(macro)}, accuracy {signed_with_interval(accuracy)}"
 
 
 def _number(value: float | None) -> str:

@@ -63,6 +63,7 @@ def load_config(
     *,
     base: Path | None = None,
     sources: bool = True,
+    text: str | None = None,
 ) -> LoadedConfig:
     """Read and check a config file.
 
@@ -72,6 +73,7 @@ def load_config(
         environ: where `${NAME}` is looked up.
         base: folder that relative paths are relative to; default: the folder of the file.
         sources: False for a run that is only looked back on: its data and base model may be gone by now.
+        text: what is read in place of the file, for a command that does without one.
 
     Raises:
         ConfigError: holds every fault found, in the order of their lines; no fault holds a secret.
@@ -79,7 +81,7 @@ def load_config(
     faults, values = Faults(), Values()
     whole = Place(0, _shown_path(path))
     try:
-        root = _read_root(path, whole, faults)
+        root = _read_root(_read_text(path, whole, faults) if text is None else text, whole, faults)
         for order, override in enumerate(overrides):
             set_value(root, override, order, faults)
         values = read_values(root, environ, faults)
@@ -112,8 +114,7 @@ def _shown_path(path: Path) -> str:
     return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else path)
 
 
-def _read_root(path: Path, whole: Place, faults: Faults) -> strict_yaml.Mapping:
-    text = _read_text(path, whole, faults)
+def _read_root(text: str, whole: Place, faults: Faults) -> strict_yaml.Mapping:
     node = strict_yaml.read(text, lambda line: Place(line, f"{whole}:{line}"), faults)
     if isinstance(node, strict_yaml.Mapping):
         return node
