@@ -786,7 +786,7 @@ class Mistakes(Record):
     right_elsewhere: dict[str, int] = {}
     """Mistakes that another model got right, by its name."""
     right_by_baseline: tuple[int, ...] = ()
-    """A few of those that a baseline got right."""
+    """A few more that a baseline got right."""
     suspected: tuple[Suspicion, ...] = ()
     """Rows whose label is doubtful, most doubtful first; suspicions, no errors."""
     suspicions: int = 0
@@ -822,6 +822,8 @@ class Evaluation(Record):
     calibration: Calibration | None = None
     """None for a model that gives no probabilities."""
     risk_coverage: RiskCoverage | None = None
+    learning_curve: LearningCurve | None = None
+    """None where the linear model was not trained: with predictions from elsewhere."""
     slices: tuple[SliceScores, ...] = ()
     """Of the candidate: first those worse beyond chance, then the other judged ones, each lowest difference first."""
     sources: SourceDependence | None = None

@@ -57,9 +57,10 @@ def find_mistakes(
     pairs = _pairs(wrong, true, candidate.ids, labels)
     right = {other.name: other.ids == true for other in others}
     baselines = [right[name] for name in right if name not in _NO_BASELINE]
-    by_baseline = tuple([row for row in wrong if any(one[row] for one in baselines)][:_RIGHT_ELSEWHERE])
-    wanted = {*surest, *by_baseline, *(row for pair in pairs for row in pair.examples)}
-    wanted |= {suspicion.row for suspicion in suspected[:_SUSPECTS_SHOWN]}
+    wanted = {*surest, *(row for pair in pairs for row in pair.examples)}
+    others_right = [row for row in wrong if row not in wanted and any(one[row] for one in baselines)]
+    by_baseline = tuple(others_right[:_RIGHT_ELSEWHERE])
+    wanted |= {*by_baseline, *(suspicion.row for suspicion in suspected[:_SUSPECTS_SHOWN])}
     return Mistakes(
         count=len(wrong),
         shown=tuple(_mistake(row, rows, labels, candidate, right) for row in sorted(wanted)),

@@ -20,6 +20,15 @@ class User:
 
 
 @dataclass(frozen=True)
+class Passage:
+    """Words of the user of which some are marked: one text, so that it keeps its direction from end to end."""
+
+    parts: tuple[tuple[str, bool], ...]
+    """In their order; true: marked."""
+    kind: ClassVar[str] = "passage"
+
+
+@dataclass(frozen=True)
 class Code:
     """A command, key, path or identifier, shown as it is typed."""
 
@@ -66,7 +75,7 @@ _TONES = {
     "INTERRUPTED": "doubt",
 }
 
-Piece = str | User | Code | Strong | Mark
+Piece = str | User | Passage | Code | Strong | Mark
 Rich = tuple[Piece, ...]
 Loose = Piece | Rich
 """What the constructors below take: one piece or several."""

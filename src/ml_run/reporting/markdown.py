@@ -20,6 +20,7 @@ from ml_run.reporting.document import (
     Mark,
     Opening,
     Paragraph,
+    Passage,
     Piece,
     Rich,
     Strong,
@@ -70,6 +71,8 @@ def _piece(piece: Piece) -> str:
         return _bold(piece.text)
     if isinstance(piece, Mark):
         return f"**{escape(piece.text)}**"
+    if isinstance(piece, Passage):
+        return "".join(f"**{escape(text)}**" if marked else escape(text) for text, marked in piece.parts)
     return escape(piece if isinstance(piece, str) else piece.text)
 
 

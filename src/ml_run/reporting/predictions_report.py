@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_run import files
-from ml_run.reporting import markdown, page, score_sections
+from ml_run.reporting import markdown, mistake_sections, page, score_sections
 from ml_run.reporting.document import (
     Code,
     Content,
@@ -107,7 +107,7 @@ def _sections(judged: Judged) -> list[Section]:
     said = paragraph(
         "Whether the model was trained on any of these rows is not known here. In brackets: 95 % intervals."
     )
-    found = [score_sections.mistakes(evaluation), score_sections.criteria(judged.verdict)]
+    found = [mistake_sections.mistakes(evaluation), score_sections.criteria(judged.verdict)]
     found.append(Section("scores", "Scores", (said, *score_sections.score_evidence(judged.config, evaluation))))
     return [*found, Section("sources", "What was judged", tuple(_sources(judged)))]
 

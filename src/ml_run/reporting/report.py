@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ml_run import events, files
-from ml_run.reporting import markdown, page, run_sections, score_sections
+from ml_run.reporting import markdown, mistake_sections, page, run_sections, score_sections, trust_sections
 from ml_run.reporting.data_opening import data_opening
 from ml_run.reporting.data_sections import data, data_parts
 from ml_run.reporting.document import Code, Document, Figure, Section, bullets, rich
@@ -106,14 +106,17 @@ def build_document(facts: Facts) -> Document:
 def _sections(facts: Facts) -> list[Section]:
     found: list[Section] = []
     evaluation = facts.evaluation
-    found += [score_sections.mistakes(evaluation)] if evaluation else []
+    found += [mistake_sections.mistakes(evaluation, facts)] if evaluation else []
     found += [score_sections.criteria(facts.verdict)] if facts.verdict else []
     for name, title, items in (
         ("limits", "What is not known", limits(facts)),
         ("next", "What would help most", next_steps(facts)),
     ):
         found += [Section(name, title, (bullets(items),))] if items else []
-    found += [score_sections.scores(facts, evaluation)] if evaluation else []
+    if evaluation:
+        found.append(score_sections.scores(facts, evaluation))
+        found += trust_sections.trust(facts.config, evaluation)
+        found += trust_sections.learning(evaluation.learning_curve)
     found += [data(facts, facts.data)] if facts.data else []
     found += [run_sections.training(facts, facts.model)] if facts.model else []
     found += [run_sections.deployment(facts)] if facts.deployment or facts.registration else []

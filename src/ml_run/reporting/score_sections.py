@@ -1,10 +1,10 @@
-"""The parts of the report about the scores: mistakes, criteria, models side by side, classes."""
+"""The parts of the report about the scores: criteria, models side by side, classes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml_run.reporting.document import Code, Content, Loose, Mark, Section, User, bullets, paragraph, rich, table
+from ml_run.reporting.document import Code, Content, Loose, Mark, Section, User, paragraph, rich, table
 from ml_run.reporting.score_figures import MOST_CELLS, class_scores, confusion_matrix, model_comparison
 from ml_run.results import Estimate
 from ml_run.wording import interval, number_of, percent, score, sentence, signed_with_interval, with_interval
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ml_run.reporting.records import Facts
     from ml_run.results import Comparison, CriterionResult, Evaluation, ModelScores, Verdict
 
-_PAIRS_SHOWN = 5
 _NAMED_COLUMNS = 8
 _SHORT_NAME = 14
 _SIGNS = {">=": "≥", ">": ">", "<=": "≤"}
@@ -24,41 +23,6 @@ _MODEL_WORDS = {
     "linear": "linear classifier on character n-grams",
     "majority": "always says the most frequent class",
 }
-
-
-def mistakes(evaluation: Evaluation) -> Section:
-    """Which classes the candidate takes for which, in plain words."""
-    scores = evaluation.candidate
-    wrong = sum(sum(row) for row in scores.confusion) - sum(row[i] for i, row in enumerate(scores.confusion))
-    if not wrong:
-        said: Content = paragraph(
-            "It labelled every test text right. On so few mistakes nothing can be said of its weaknesses."
-        )
-        return Section("mistakes", "What it gets wrong", (said,))
-    return Section(
-        "mistakes",
-        "What it gets wrong",
-        (
-            paragraph(f"{number_of(wrong, 'test text')} of {evaluation.n:,} got the wrong label. Most often:"),
-            bullets(confused_pairs(scores, evaluation.labels)),
-        ),
-    )
-
-
-def confused_pairs(scores: ModelScores, labels: tuple[str, ...]) -> list[Loose]:
-    """The most frequent confusions, each as a sentence."""
-    pairs = [
-        (rows, -true, -said)
-        for true, line in enumerate(scores.confusion)
-        for said, rows in enumerate(line)
-        if true != said and rows
-    ]
-    found: list[Loose] = []
-    for rows, true, said in sorted(pairs, reverse=True)[:_PAIRS_SHOWN]:
-        total = sum(scores.confusion[-true])
-        share = f": {rows:,} of {total:,} ({percent(rows / total)})."
-        found.append(rich(User(labels[-true]), " read as ", User(labels[-said]), share))
-    return found
 
 
 # --- criteria -------------------------------------------------------------------------------------------------------

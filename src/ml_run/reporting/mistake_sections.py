@@ -1,0 +1,195 @@
+"""The part of the report about mistakes: which label is taken for which, in real texts, and doubtful labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ml_run.reporting.document import (
+    Code,
+    Content,
+    Heading,
+    Loose,
+    Passage,
+    Section,
+    Strong,
+    User,
+    bullets,
+    paragraph,
+    rich,
+    table,
+)
+from ml_run.wording import number_of, percent, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ml_run.reporting.records import Place
+    from ml_run.results import ConfusedPair, Evaluation, Mistake, Mistakes, ModelScores
+
+_PAIRS_SHOWN = 5
+_NONE = "–"
+_UNKNOWN = "a label that this run does not know"
+
+
+def mistakes(evaluation: Evaluation, place: Place | None = None) -> Section:
+    """What the candidate gets wrong, in plain words and real texts.
+
+    Args:
+        evaluation: with or without `mistakes`, which older versions did not write.
+        place: the run's folder; None for predictions from elsewhere.
+    """
+    scores = evaluation.candidate
+    wrong = scores.n - sum(row[i] for i, row in enumerate(scores.confusion))
+    if not wrong:
+        said = "It labelled every test text right. On so few mistakes nothing can be said of its weaknesses."
+        return Section("mistakes", "What it gets wrong", (paragraph(said),))
+    pairs = confused_pairs(scores, evaluation.labels)
+    said = f"{number_of(wrong, 'test text')} of {evaluation.n:,} got the wrong label."
+    content: list[Content] = [paragraph(f"{said} Most often:"), bullets(pairs)] if pairs else [paragraph(said)]
+    if evaluation.mistakes:
+        content += _Told(evaluation.mistakes, place).content()
+    return Section("mistakes", "What it gets wrong", tuple(content))
+
+
+def confused_pairs(scores: ModelScores, labels: tuple[str, ...]) -> list[Loose]:
+    """The most frequent confusions, each as a sentence."""
+    pairs = [
+        (rows, -true, -said)
+        for true, line in enumerate(scores.confusion)
+        for said, rows in enumerate(line)
+        if true != said and rows
+    ]
+    found: list[Loose] = []
+    for rows, true, said in sorted(pairs, reverse=True)[:_PAIRS_SHOWN]:
+        total = sum(scores.confusion[-true])
+        share = f": {rows:,} of {total:,} ({percent(rows / total)})."
+        found.append(rich(User(labels[-true]), " read as ", User(labels[-said]), share))
+    return found
+
+
+class _Told:
+    """Mistakes as parts of the report."""
+
+    def __init__(self, found: Mistakes, place: Place | None) -> None:
+        self._found = found
+        self._place = place
+        self._by_row = {mistake.row: mistake for mistake in found.shown}
+
+    def content(self) -> list[Content]:
+        return [*self._how(), *self._pairs(), *self._surest(), *self._elsewhere(), *self._doubtful()]
+
+    def _how(self) -> list[Content]:
+        """How to read the marks, or why there are none."""
+        marked = any(mistake.pushed for mistake in self._found.shown)
+        legend = rich("Words that spoke for the wrong label are ", Passage((("marked", True),)), ". ") if marked else ()
+        explained = sentence(self._found.explained)
+        return [paragraph(legend, explained)] if legend or explained else []
+
+    def _pairs(self) -> list[Content]:
+        found: list[Content] = []
+        for pair in self._found.pairs:
+            found += [Heading(rich(User(pair.label), " read as ", User(pair.predicted))), self._pair(pair)]
+        return found
+
+    def _pair(self, pair: ConfusedPair) -> Content:
+        which = ", the surest first" if pair.rows > 1 else ""
+        caption = f"{number_of(len(pair.examples), 'example')} of {pair.rows:,}{which}"
+        return self._table(caption, pair.examples, labelled=False)
+
+    def _surest(self) -> list[Content]:
+        rows = self._found.surest
+        if not rows:
+            return []
+        caption = f"The {number_of(len(rows), 'mistake')} that it was surest of"
+        return [Heading(("Sure, and wrong",)), self._table(caption, rows)]
+
+    def _elsewhere(self) -> list[Content]:
+        """What other models got right."""
+        right = {name: rows for name, rows in self._found.right_elsewhere.items() if rows}
+        if not right:
+            return []
+        counts = [rich(User(name), f" got {rows:,} right") for name, rows in right.items()]
+        between = [rich(", " if number else "", count) for number, count in enumerate(counts)]
+        content: list[Content] = [
+            Heading(("Wrong here, right elsewhere",)),
+            paragraph(f"Of the {number_of(self._found.count, 'mistake')}, ", *between, "."),
+        ]
+        rows = self._found.right_by_baseline
+        caption = "More mistakes that a baseline got right, the surest first"
+        return [*content, self._table(caption, rows)] if rows else content
+
+    def _doubtful(self) -> list[Content]:
+        """The labels that are doubted, and what that is worth."""
+        found = self._found
+        if not found.suspicions:
+            said = "None of them looks mislabelled: nowhere were the model and a second witness sure of the same label."
+            return [paragraph(said)] if found.surest else []
+        looks = "looks" if found.suspicions == 1 else "look"
+        shown = [one for one in found.suspected if one.row in self._by_row]
+        rows: list[list[Loose]] = [
+            [self._where(mistake), _text(mistake), User(mistake.label), User(sentence(one.why))]
+            for one in shown
+            for mistake in [self._by_row[one.row]]
+        ]
+        caption = f"{number_of(len(rows), 'example')} of {found.suspicions:,}, most doubtful first"
+        return [
+            Heading(("Labels to look at",)),
+            paragraph(
+                Strong(f"{found.suspicions:,} of {number_of(found.count, 'mistake')} {looks} mislabelled"),
+                " rather than misread: the model is sure, and so is a model of another kind, or copies of the text in "
+                "the training data have the label that it gave. These are suspicions, no errors: whoever learnt from "
+                "the same data may share its prejudices. No label was changed. ",
+                *self._queue(),
+                "Correcting only what a model disagrees with makes it look better than it is: have somebody who knows "
+                "the language decide without seeing its answer, and look at as many rows that it got right.",
+            ),
+            table(caption, ["Where", "Text", "Label", "What speaks against it"], rows),
+        ]
+
+    def _queue(self) -> Iterable[Loose]:
+        found, place = self._found, self._place
+        if not found.queue or place is None:
+            return ()
+        path = place.experiment.relative(place.experiment.folder / found.queue)
+        first = f"The first {len(found.suspected)} stand" if found.suspicions > len(found.suspected) else "They stand"
+        said = f"{first} at the end of " if found.suspicions > 1 else "It stands at the end of "
+        return said, Code(path), "; ", Code(f"ml-run check-data --apply {path}"), " takes in what is corrected there. "
+
+    def _table(self, caption: str, rows: Sequence[int], *, labelled: bool = True) -> Content:
+        names: list[Loose] = ["Label", "Read as"] if labelled else []
+        columns: list[Loose] = ["Where", "Text", *names, "Gave it", "Gave its own label", "Right were"]
+        cells = [self._cells(self._by_row[row], labelled=labelled) for row in rows if row in self._by_row]
+        return table(caption, columns, cells, numeric="  " + " " * len(names) + "nn")
+
+    def _cells(self, mistake: Mistake, *, labelled: bool) -> list[Loose]:
+        predicted: Loose = _UNKNOWN if mistake.predicted is None else User(mistake.predicted)
+        names: list[Loose] = [User(mistake.label), predicted] if labelled else []
+        right: list[Loose] = [rich(", " if number else "", User(name)) for number, name in enumerate(mistake.right)]
+        return [
+            self._where(mistake),
+            _text(mistake),
+            *names,
+            _NONE if mistake.probability is None else percent(mistake.probability),
+            _NONE if mistake.label_probability is None else percent(mistake.label_probability),
+            rich(*right) if right else _NONE,
+        ]
+
+    def _where(self, mistake: Mistake) -> Loose:
+        file = self._place.shown(mistake.file) if self._place else mistake.file
+        return User(f"{file}:{mistake.line}")
+
+
+def _text(mistake: Mistake) -> Loose:
+    """The text with the words that pushed marked; those that are cut off are named behind it."""
+    parts: list[tuple[str, bool]] = []
+    done = 0
+    here = {pushed.start: len(pushed.text) for pushed in mistake.pushed if pushed.start is not None}
+    for start, length in sorted(here.items()):
+        parts += [(mistake.text[done:start], False), (mistake.text[start : start + length], True)]
+        done = start + length
+    passage = Passage(tuple(part for part in (*parts, (mistake.text[done:], False)) if part[0]))
+    beyond = [pushed.text for pushed in mistake.pushed if pushed.start is None]
+    further: list[Loose] = [
+        rich(", " if number else "", Passage(((text, True),))) for number, text in enumerate(beyond)
+    ]
+    return rich(passage, " Further on: ", *further) if further else passage
