@@ -9,6 +9,7 @@ from ml_run.evaluation.comparing import compare
 from ml_run.evaluation.mistakes import find_mistakes
 from ml_run.evaluation.slices import score_slices
 from ml_run.evaluation.slicing import Traits
+from ml_run.evaluation.trust import calibration_of, risk_coverage_of
 from ml_run.modeling.scores import score_predictions
 from ml_run.results import Evaluation
 
@@ -45,6 +46,7 @@ def judge(
     seed: int,
     copies: Mapping[int, Sequence[Copy]] | None = None,
     traits: Traits = _NOTHING,
+    temperature: float | None = None,
 ) -> Evaluation:
     """Score the candidate and the others on the same rows, and compare them.
 
@@ -56,6 +58,7 @@ def judge(
         seed: of all resampling.
         copies: of test rows that have any in the training data, by row.
         traits: what else is known of the rows, for the slices.
+        temperature: of the candidate, fitted on validation rows; None: it was not.
 
     Returns:
         An evaluation that knows predictions only: no latency, no version, no digest.
@@ -79,6 +82,8 @@ def judge(
         latency_ms_p50=None,
         latency_ms_p95=None,
         candidate_without_leaks=_without_leaks(candidate, rows, labels, seed),
+        calibration=calibration_of(candidate, rows.label_ids, temperature),
+        risk_coverage=risk_coverage_of(candidate, rows.label_ids),
         slices=score_slices(rows, candidate, len(labels), seed=seed, traits=traits),
         mistakes=find_mistakes(rows, labels, candidate, [other.predictions for other in others], copies),
     )

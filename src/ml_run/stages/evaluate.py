@@ -12,6 +12,7 @@ from ml_run.errors import MlRunError
 from ml_run.evaluation.judging import Other, judge
 from ml_run.evaluation.predictions import Predictions, predict
 from ml_run.evaluation.slicing import Traits
+from ml_run.evaluation.trust import temperature_of
 from ml_run.events import emit
 from ml_run.splits import TRAIN_ROWS, SplitRows, read_split
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ml_run.evaluation.train_copies import Copy
     from ml_run.experiment import Experiment
     from ml_run.modeling.scoring import Scorer
-    from ml_run.results import Evaluation, Mistakes, PreparedData, TrainedModel
+    from ml_run.results import Evaluation, LearningCurve, Mistakes, PreparedData, TrainedModel
 
 LATENCY_ROWS = 50
 
@@ -65,7 +66,10 @@ def evaluate_model(
     others = [*baselines, *_production(production, test, data.labels)]
     copies = _copies_of_mistakes(config, experiment, data, train, test, candidate)
     traits = _traits(config, data, scorer, test)
-    judged = judge(test, data.labels, candidate, others, seed=seed, copies=copies, traits=traits)
+    temperature = _temperature(scorer, model, val, data.labels)
+    judged = judge(
+        test, data.labels, candidate, others, seed=seed, copies=copies, traits=traits, temperature=temperature
+    )
     p50, p95 = _latency(scorer, test.texts)
     return judged.model_copy(
         update={
@@ -73,6 +77,7 @@ def evaluate_model(
             "latency_ms_p50": p50,
             "latency_ms_p95": p95,
             "model_digest": model.digest,
+            "learning_curve": _learning_curve(config, model, train, val, data.labels),
             "mistakes": _explained(experiment, test, judged.mistakes, scorer),
             # Rows of train were dropped for the sake of their copies in test, unless they were to be kept.
             "candidate_without_leaks": judged.candidate_without_leaks if config.data.leaks == "keep" else None,
@@ -110,6 +115,31 @@ def _baselines(
         seed=config.training.seed,
     )
     return [majority, Predictions("linear", probabilities.argmax(1), probabilities)]
+
+
+def _temperature(scorer: Scorer, model: TrainedModel, val: SplitRows, labels: tuple[str, ...]) -> float | None:
+    """Fitted on the validation split; None where the model has learnt from it."""
+    if model.folds:
+        return None
+    return temperature_of(predict(scorer, "candidate", val.texts, labels), val.label_ids)
+
+
+def _learning_curve(
+    config: Config, model: TrainedModel, train: SplitRows, val: SplitRows, labels: tuple[str, ...]
+) -> LearningCurve:
+    from ml_run.modeling.learning_curve import learning_curve
+    from ml_run.modeling.linear_tuning import Rows
+
+    emit("progress", "measuring what more rows bring", stage="evaluate", done=0, total=1)
+    return learning_curve(
+        Rows(train.texts, train.label_ids),
+        Rows(val.texts, val.label_ids),
+        labels,
+        threshold=config.deployment.min_f1,
+        balanced=config.training.class_weights == "balanced",
+        seed=config.training.seed,
+        chosen=model.linear.chosen if model.linear else None,
+    )
 
 
 def _production(production: ProductionModel | None, test: SplitRows, labels: tuple[str, ...]) -> list[Other]:
