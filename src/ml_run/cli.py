@@ -341,6 +341,26 @@ def show_cli(run_id: IdArgument = "latest", as_json: JsonOption = False) -> None
         console.print_note(f"this run was killed; go on with: ml-run --resume {run.id}")
 
 
+@app.command("compare")
+def compare_cli(
+    run_a: Annotated[str, typer.Argument(metavar="A", help="The run to start from: an ID as for show.")],
+    run_b: Annotated[str, typer.Argument(metavar="B", help="The run to compare with it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """What changed between two runs, and what that did to the scores.
+
+    Compared are the test rows that both have; a sentence says whether the difference is more than noise.
+    """
+    from ml_run.comparison import compare_runs
+
+    found = compare_runs(*(find_experiment(Path.cwd(), reference) for reference in (run_a, run_b)))
+    with _code_for_gone_reader(ExitCode.OK):
+        if as_json:
+            console.print_json(found)
+        else:
+            console.print_comparison(found)
+
+
 # --- deployment -----------------------------------------------------------------------------------------------------
 
 

@@ -17,10 +17,11 @@ from ml_run.errors import ConfigError, MlRunError
 from ml_run.events import logger, one_line
 from ml_run.redaction import redact
 from ml_run.results import Comparison, Deployment, Estimate, Record, RunRecord, RunResult
-from ml_run.wording import duration, number_of, percent, signed_with_interval
+from ml_run.wording import duration, number_of, percent, signed, signed_with_interval
 
 if TYPE_CHECKING:
     from ml_run.checking import Line
+    from ml_run.comparison import RunComparison, Side
     from ml_run.outside import OutsideResult
 
 PLAIN_PROGRESS_SECONDS = 30.0
@@ -339,6 +340,58 @@ def print_runs(runs: list[dict[str, Any]]) -> None:
             _number(run["macro_f1"]),
         )
     _write(table)
+
+
+def print_comparison(found: "RunComparison") -> None:
+    """Show what changed between two runs and what that did to the scores, in tables that fit 80 columns."""
+    sides = _two_columns([("A", _side(found.a)), ("B", _side(found.b))])
+    changed = [*found.model, *found.config, *found.code]
+    if changed:
+        rows = [[one.key, one.a or "–", one.b or "–"] for one in changed]
+        rows += [["…", f"{number_of(found.config_omitted, 'key')} more", ""]] if found.config_omitted else []
+        keys: RenderableType = _plain_table(("changed", "A", "B"), rows, "lll")
+    else:
+        keys = "nothing changed in config, base model and code"
+    data = [
+        [one.split, *(f"{n:,}" for n in (one.rows_a, one.rows_b, one.added, one.removed, one.relabelled))]
+        for one in found.data
+    ]
+    rows_table = _plain_table(("rows", "A", "B", "added", "removed", "relabelled"), data, "lrrrrr")
+    scores = _plain_table(_SCORE_TITLES, list(_score_rows(found)), "lrrrr")
+    _write(sides, "", keys, "", rows_table, "", scores, "", Text(found.conclusion, "bold"))
+
+
+_SCORE_TITLES = ("score on", "A", "B", "B − A", "95 % interval")
+
+
+def _side(side: "Side") -> Text:
+    name = "" if side.id.endswith(side.name) else f"  {one_line(side.name)}"
+    verdict = side.verdict or "no verdict"
+    return Text(f"{side.id}{name}  ").append(verdict, _COLOURS.get(verdict, "default"))
+
+
+def _score_rows(found: "RunComparison") -> Iterator[list[str]]:
+    a, b = found.a, found.b
+    if (a.n_test, b.n_test) != (found.shared, found.shared):
+        for name, one, other in (("macro-F1", a.macro_f1, b.macro_f1), ("accuracy", a.accuracy, b.accuracy)):
+            yield [f"{name}, own test rows", _number(one.value), _number(other.value), "", ""]
+    difference = found.difference
+    for name, one, other, gap in (
+        ("macro-F1", a.macro_f1_shared, b.macro_f1_shared, difference.macro_f1_difference),
+        ("accuracy", a.accuracy_shared, b.accuracy_shared, difference.accuracy_difference),
+    ):
+        between = "" if gap.low is None or gap.high is None else f"{signed(gap.low)} to {signed(gap.high)}"
+        told = "" if gap.value is None else signed(gap.value)
+        yield [f"{name}, {found.shared:,} shared", _number(one.value), _number(other.value), told, between]
+
+
+def _plain_table(titles: Sequence[str], rows: list[list[str]], justify: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title, side in zip(titles, justify, strict=True):
+        table.add_column(title, justify="right" if side == "r" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    return table
 
 
 def print_run(run: RunRecord) -> None:
