@@ -314,3 +314,20 @@ class TestSeeds:
         """One model has no spread: a list of one seed is refused."""
         (found,) = faults(config_text(rest="training: {seeds: [1]}\n" + GATE))
         assert found.startswith("ml_config.yaml:5 | training.seeds")
+
+
+class TestProcesses:
+    def test_a_batch_that_divides(self, here):
+        """A batch is divided among processes without rest, and one process is the default."""
+        loaded = load(config_text(rest="training: {batch_size: 12}\ncompute: {processes: 3}\n" + GATE))
+        assert loaded.config.compute.processes == 3
+        assert load(config_text(rest=GATE)).config.compute.processes == 1
+
+    def test_a_batch_that_does_not(self, here):
+        """A batch that leaves a rest is refused, by both keys, with one that does not."""
+        written = "training: {batch_size: 16}\ncompute: {processes: 3}\n"
+        (found,) = faults(config_text(rest=written + GATE))
+        assert found == (
+            "ml_config.yaml:6 | training.batch_size is 16, which compute.processes, 3, does not divide | "
+            "set training.batch_size to a multiple of 3, e.g. 15, or change compute.processes"
+        )

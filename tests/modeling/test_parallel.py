@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from conftest import LABELS, make_rows
 from ml_run import events
 from ml_run.config.names import SCRATCH_TINY
+from ml_run.errors import TrainingError
 from ml_run.modeling import checkpoints, scratch
 from ml_run.stages.train import train_inputs
 from train_harness import Training, prepare
@@ -129,3 +130,76 @@ def test_a_stopped_training_goes_on_in_another_number_of_processes(tmp_path):
     trained = work(tmp_path, 1, epochs=30, early_stopping_patience=30).train()
     assert (trained.global_step, len(trained.curve)) == (120, 30)
     assert trained.best_val_macro_f1 > 0.8
+
+
+@pytest.mark.slow
+def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path):
+    """In the same number of processes, a stopped and resumed training ends with the weights of an undisturbed one."""
+    settings = {"epochs": 12, "early_stopping_patience": 12}
+    whole, stopped = (work(tmp_path / name, 2, **settings) for name in ("whole", "stopped"))
+    whole.train()
+    training = Training(stopped)
+    wait_for(lambda: sealed(stopped))
+    os.kill(training.pid, signal.SIGTERM)
+    assert training.wait().code == 143
+    assert sealed(stopped)
+    stopped.train()
+    assert stopped.weights() == whole.weights()
+
+
+@pytest.mark.slow
+def test_a_killed_process(tmp_path):
+    """A process that is killed ends the training with an error that says so; its checkpoint stands, nobody is left."""
+    run = work(tmp_path, 2, epochs=400, early_stopping_patience=400)
+    training = Training(run)
+    wait_for(lambda: sealed(run))
+    workers = children(training.pid)
+    os.kill(workers[1], signal.SIGKILL)
+    outcome = training.wait()
+    assert (outcome.code, outcome.error, outcome.kind, outcome.err) == (4, "TrainingError", "killed", "")
+    assert "of the 2 that trained was killed" in outcome.message
+    assert gone(workers)
+    assert checkpoints.newest_verified(run.experiment.checkpoints, train_inputs(run.config, run.data)) is not None
+    assert all((path / "manifest.json").exists() for path in run.experiment.checkpoints.glob("checkpoint-*"))
+
+
+@pytest.mark.slow
+def test_a_killed_parent(tmp_path):
+    """Processes do not outlive the one that started them, and leave nothing behind."""
+    run = work(tmp_path, 2, epochs=400, early_stopping_patience=400)
+    training = Training(run)
+    wait_for(lambda: sealed(run))
+    workers = children(training.pid)
+    assert len(workers) == 2
+    os.kill(training.pid, signal.SIGKILL)
+    training.wait()
+    wait_for(lambda: gone(workers), 10)
+
+
+@pytest.mark.slow
+def test_a_stop_before_the_first_step(tmp_path):
+    """A stop that comes while the processes start ends them at once: there is nothing to save."""
+    run = work(tmp_path, 2)
+    training = Training(run)
+    workers = wait_for(lambda: found if len(found := children(training.pid)) == 2 else None)
+    os.kill(training.pid, signal.SIGTERM)
+    outcome = training.wait(10)
+    assert (outcome.code, outcome.error, outcome.err) == (143, "Interrupted", "")
+    assert gone(workers)
+    assert not list(run.experiment.checkpoints.glob("checkpoint-*"))
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_fails_alike(tmp_path):
+    """A training that goes wrong is told in the same words by one process and by two."""
+    settings = {
+        "model": without_dropout(tmp_path / "base"), "learning_rate": 1.0, "on_collapse": "stop", "warmup_ratio": 0.0,
+    }  # fmt: skip
+    errors = []
+    for count in (1, 2):
+        with pytest.raises(TrainingError) as caught:
+            work(tmp_path / str(count), count, **settings).train()
+        errors.append(caught.value)
+    assert errors[0].kind == errors[1].kind
+    assert errors[0].curable == errors[1].curable
+    assert errors[0].remedy == errors[1].remedy
