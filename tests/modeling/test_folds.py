@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from config_harness import GATE, config_text, faults, load
 from conftest import LABELS, make_rows
 from ml_run.errors import TrainingError
 from ml_run.modeling.folds import HeldOut, assign, fold_run, summary
@@ -122,8 +123,9 @@ def test_the_final_model_learns_from_all_rows(folded):
 def test_the_card_says_where_the_score_comes_from(folded):
     """The model card calls the folds' mean what it is."""
     card = (folded[0].experiment.model / "README.md").read_text()
-    assert f"Mean macro-F1 over 3 folds, which chose the epoch and are no test: {folded[1].best_val_macro_f1:.3f}" in card
-    assert "| found by 3 folds; trained on all rows of train and val" in card.replace(f"{folded[1].best_epoch:g}, ", "")
+    mean = f"{folded[1].best_val_macro_f1:.3f}"
+    assert f"Mean macro-F1 over 3 folds, which chose the epoch and are no test: {mean}." in card
+    assert f"| {folded[1].best_epoch:g}, found by 3 folds; trained on all rows of train and val |" in card
 
 
 def test_every_row_is_scored_by_a_model_that_did_not_learn_from_it(folded):
@@ -180,7 +182,21 @@ def test_r12_a_killed_cross_validation_goes_on_in_its_fold(folded, tmp_path, at)
     assert len(starts) == (4 if at == 6 else 1)
 
 
-def test_copies_and_groups_stay_in_one_fold(tmp_path):
+def test_groups_stay_in_one_fold(tmp_path):
+    """Rows of one value of data.group_field are held out together, wherever they stand."""
+    from dataclasses import replace
+
+    from ml_run.quality.fold_units import fold_units
+
+    work = prepare(tmp_path)
+    rows = read_split(work.experiment.split("train"))
+    grouped = replace(rows, groups=[f"speaker {number % 8}" for number in range(64)])
+    units = fold_units(grouped, work.config, work.data, 4)
+    assert len(set(units)) == 8
+    assert all(units[number] == units[number % 8] for number in range(64))
+
+
+def test_copies_stay_in_one_fold(tmp_path):
     """A text that train and val both hold, or nearly, would be learnt by heart; all its rows are held out at once."""
     rows = make_rows(64, 0)
     copies = [{**row, "text": row["text"] + " aan"} for row in rows[:20]] + make_rows(10, 3)
@@ -204,3 +220,23 @@ def test_the_linear_model_is_cross_validated_too(tmp_path):
     assert len((work.experiment.model / "train_rows.txt").read_text().split()) == 94
     notes = [r.getMessage() for r in heard if getattr(r, "event", "") == "note"]
     assert notes[-1].endswith("; the final model learns from all rows")
+
+
+def test_folds_and_seeds_are_not_both_done(here):
+    """A run does one of the two: the error names both keys; alone, folds are kept in the run's folder."""
+    found = faults(config_text(rest="training: {folds: 5, seeds: [1, 2]}\n" + GATE))
+    assert found == [
+        (
+            "ml_config.yaml:5 | training.folds is 5 and training.seeds names 2 seeds | "
+            "remove training.seeds or training.folds: a run does one of the two"
+        )
+    ]
+    loaded = load(config_text(rest="training: {folds: 5}\n" + GATE))
+    assert load(loaded.resolved_yaml).config.training.folds == 5
+
+
+@pytest.mark.parametrize("folds", [1, 21])
+def test_a_number_of_folds_has_bounds(here, folds):
+    """One fold holds nothing back, and more than twenty take longer than they tell."""
+    (found,) = faults(config_text(rest=f"training: {{folds: {folds}}}\n" + GATE))
+    assert found.startswith("ml_config.yaml:5 | training.folds")

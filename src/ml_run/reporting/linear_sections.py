@@ -19,7 +19,7 @@ def linear_training(model: TrainedModel, tuning: LinearTuning) -> Section:
         ["Words read of a text", _words(tuning.chosen)],
         ["C, class weights", f"{tuning.chosen.c:g}, {_weights(tuning.chosen)}"],
         ["Validation macro-F1", score(tuning.chosen.val_macro_f1)],
-        ["Temperature", _calibration(tuning)],
+        ["Temperature", _calibration(model, tuning)],
         ["Trained on", number_of(tuning.training_rows, "row")],
         ["Seed", str(model.seed)],
         ["Time", duration(model.seconds)],
@@ -33,10 +33,11 @@ def linear_training(model: TrainedModel, tuning: LinearTuning) -> Section:
     return Section("training", "Training", content)
 
 
-def _calibration(tuning: LinearTuning) -> str:
+def _calibration(model: TrainedModel, tuning: LinearTuning) -> str:
+    where = "rows that the folds held out" if model.folds else "the validation split"
     before, after = score(tuning.val_ece_uncalibrated), score(tuning.val_ece)
     return (
-        f"{tuning.temperature:.3g}, found on the validation split: expected calibration error there {before} without "
+        f"{tuning.temperature:.3g}, found on {where}: expected calibration error there {before} without "
         f"it, {after} with it"
     )
 
