@@ -35,7 +35,7 @@ def prepare_data(config: Config, experiment: Experiment) -> PreparedData:
     """Read, check and write the data of a run.
 
     Writes `data/{train,val,test}.parquet`, `rejected.jsonl` (every row left out, with its reason) and
-    `review_queue.csv`, also when the answer is "not ready"; with `evaluation.holdout_group` also `data/holdout.parquet`.
+    `review_queue.csv`, also when the answer is "not ready"; with a source to hold out also `data/holdout.parquet`.
 
     Raises:
         NotReadyError: a source cannot be read at all, or no row of it can be used.
