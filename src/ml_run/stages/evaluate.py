@@ -54,6 +54,8 @@ def evaluate_model(
         StoreError: the sealed model is damaged.
         TrainingError: the candidate gives scores that are no numbers.
     """
+    from ml_run.evaluation.holdout import score_holdout
+    from ml_run.evaluation.sources import measure_sources
     from ml_run.modeling.scoring import load_scorer
     from ml_run.modeling.seed_scores import spread_of_seeds
 
@@ -78,6 +80,8 @@ def evaluate_model(
             "latency_ms_p95": p95,
             "model_digest": model.digest,
             "learning_curve": _learning_curve(config, model, train, val, data.labels),
+            "sources": measure_sources(config, experiment, data, seed=seed),
+            "holdout": score_holdout(config, experiment, data.labels, test, candidate, scorer, seed=seed),
             "mistakes": _explained(experiment, test, judged.mistakes, scorer),
             # Rows of train were dropped for the sake of their copies in test, unless they were to be kept.
             "candidate_without_leaks": judged.candidate_without_leaks if config.data.leaks == "keep" else None,
