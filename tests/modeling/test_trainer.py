@@ -29,7 +29,7 @@ ALL_KEYS = {
     "early_stopping_patience": 5,
     "class_weights": "balanced",
 }
-OF_THE_STAGE = {"seeds", "on_collapse", "auto_batch"}  # what to train, and when to train again
+OF_THE_STAGE = {"seeds", "folds", "on_collapse", "auto_batch"}  # what to train, and when to train again
 OF_THE_MACHINE = {"precision"}  # settled in modeling/compute.py
 BF16 = Compute(precision="bf16", why="", attention_dropout=False, allocator="system", threads=1)
 
