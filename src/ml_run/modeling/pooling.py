@@ -117,7 +117,7 @@ def _gives_mean(
     """Whether the first token leaves `layer` as LayerNorm(first token + mean of all), padding left out."""
     import torch
 
-    seen: list[torch.Tensor] = []
+    seen: list[Any] = []
     hook = layer.register_forward_hook(lambda _, given, gave: seen.extend((given[0], _tensor(gave))))
     length = min(_PROBE_TOKENS, tokenizer.model_max_length)
     encoded = tokenizer([*texts[:_PROBE_TEXTS], ""], truncation=True, max_length=length)["input_ids"]
@@ -130,7 +130,7 @@ def _gives_mean(
     entering, leaving = seen
     mask = batch["attention_mask"].unsqueeze(-1)
     mean = (entering * mask).sum(dim=1) / mask.sum(dim=1)
-    expected = torch.nn.functional.layer_norm(entering[:, 0] + mean, mean.shape[-1:])
+    expected = layer.get_submodule(_PARTS[-1])(entering[:, 0] + mean)
     return bool((leaving[:, 0] - expected).abs().max() < _TOLERANCE)
 
 
