@@ -21,6 +21,8 @@ _FLOOR = _TOP + _HEIGHT
 _QUARTERS = [step / 4 for step in range(5)]
 _LEFT = 0.08
 """Share of the width left of the axis across, for the numbers of the axis upwards."""
+_STARTS = (0.0, 0.2, 0.6, 0.8)
+"""Where an axis of accuracies may begin, so that its quarters are round."""
 _SMALLEST_MARK, _LARGEST_MARK = 3.0, 9.0
 
 
@@ -54,8 +56,8 @@ def _bin(one: ReliabilityBin, most: int) -> list[ET.Element]:
 
 def risk_coverage(curve: RiskCoverage, threshold: float | None) -> Figure:
     """Accuracy among the rows answered, over the share of rows answered, surest first."""
-    lowest = min(point.accuracy for point in curve.points)
-    bottom = min(0.5, int(lowest * 10) / 10) if threshold is None else min(0.5, int(min(lowest, threshold) * 10) / 10)
+    lowest = min([p.accuracy for p in curve.points] + ([] if threshold is None else [threshold]))
+    bottom = max(start for start in _STARTS if start <= lowest)
     ticks = [bottom + (1 - bottom) * step for step in _QUARTERS]
     parts = _frame("right, of those answered", [((t - bottom) / (1 - bottom), percent_label(t)) for t in ticks])
     places = [(_x(p.coverage), _y((p.accuracy - bottom) / (1 - bottom))) for p in curve.points]
@@ -64,7 +66,7 @@ def risk_coverage(curve: RiskCoverage, threshold: float | None) -> Figure:
     if threshold is not None:
         level = _y((threshold - bottom) / (1 - bottom))
         parts.append(svg.line(_x(0), _x(1), level, level, "threshold"))
-        parts.append(svg.text(f"min_accuracy {threshold:g}", _x(1), level - 5, anchor="end", style="s"))
+        parts.append(svg.text(f"min_accuracy {threshold:g}", _x(0), level + 15, style="s"))
     parts += _foot([(step, percent_label(step)) for step in _QUARTERS], "share of the texts answered, surest first")
     words = [f"{percent(p.coverage)} answered: {percent(p.accuracy)} right" for p in spread_out(curve)]
     title = "How often the model is right when it answers only what it is sure of"
@@ -89,7 +91,7 @@ def learning_curve(curve: LearningCurve) -> Figure:
         first = curve.points[0].rows
         rows = [first + (most - first) * step / 60 for step in range(61)]
         fitted = [(_x(r / most), _y(_unit(curve.a - curve.b * r**-curve.c))) for r in rows]
-        parts += [svg.line(a[0], b[0], a[1], b[1], "other") for a, b in pairwise(fitted)]
+        parts += [svg.line(a[0], b[0], a[1], b[1], "first") for a, b in pairwise(fitted)]
     for point in curve.points:
         x, y = _x(point.rows / most), _y(_unit(point.mean))
         if point.sd:
@@ -98,7 +100,7 @@ def learning_curve(curve: LearningCurve) -> Figure:
     if curve.threshold is not None:
         level = _y(curve.threshold)
         parts.append(svg.line(_x(0), _x(1), level, level, "threshold"))
-        parts.append(svg.text(f"min_f1 {curve.threshold:g}", _x(0), level - 5, style="s"))
+        parts.append(svg.text(f"min_f1 {curve.threshold:g}", _x(1), level + 15, anchor="end", style="s"))
     parts += _foot([(step, f"{round(most * step):,}") for step in _QUARTERS], "training rows")
     words = [f"{number_of(p.rows, 'row')}: {score(p.mean)}" for p in curve.points]
     title = "What the linear model learns from more and more of the training rows"
@@ -106,10 +108,12 @@ def learning_curve(curve: LearningCurve) -> Figure:
 
 
 def _last_row(curve: LearningCurve) -> int:
-    """Where the axis ends: twice the rows there are, or where the threshold is reached if that is not much farther."""
+    """Where the axis ends: about twice the rows there are, or where the threshold is reached if that is not far."""
     present = curve.points[-1].rows
     further = curve.rows_to_reach or 0
-    return max(2 * present, present + round(1.2 * further)) if further < 4 * present else 2 * present
+    most = max(2 * present, present + round(1.2 * further)) if further < 4 * present else 2 * present
+    step = 10 ** max(0, len(str(most)) - 2)
+    return -(-most // (4 * step)) * 4 * step
 
 
 # --- what the three share -------------------------------------------------------------------------------------------

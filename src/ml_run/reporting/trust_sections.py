@@ -83,7 +83,7 @@ def learning(curve: LearningCurve | None) -> list[Section]:
         return []
     how = (
         "The linear model was trained on growing parts of the training rows and scored on the validation split; the "
-        "dashed line continues its growth. It is the linear model's curve, not the candidate's, and growth need not go "
+        "line continues its growth. It is the linear model's curve, not the candidate's, and growth need not go "
         "on as it went."
     )
     content = (paragraph(curve.sentence), trust_figures.learning_curve(curve), paragraph(how))
