@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ml_run.splits import SplitRows
 
 _LEAST = 0.5
+_ROUNDING = 1e-9
+"""A mean of equal numbers may come out a little above them."""
 
 
 def confident(predictions: Predictions, true: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -43,7 +45,7 @@ def confident(predictions: Predictions, true: NDArray[np.int64]) -> NDArray[np.b
     means = np.array([soft[true == c, c].mean() if (true == c).any() else np.inf for c in range(soft.shape[1])])
     told = np.minimum(predictions.ids, soft.shape[1] - 1)
     sure = soft[np.arange(len(true)), told]
-    found: NDArray[np.bool_] = (sure >= np.maximum(means[told], _LEAST)) & (predictions.ids == told)
+    found: NDArray[np.bool_] = (sure >= np.maximum(means[told] - _ROUNDING, _LEAST)) & (predictions.ids == told)
     return found
 
 
@@ -88,5 +90,5 @@ def _agreeing(models: list[str], copies: Sequence[Copy]) -> str:
     if not copies:
         return said
     places = f"{copies[0].file}, line {copies[0].line}" + (" and others" if copies[1:] else "")
-    has = "has" if len(copies) == 1 else "have"
-    return f"{said}; {number_of(len(copies), 'training text')} that says nearly the same {has} that label ({places})"
+    say, have = ("says", "has") if len(copies) == 1 else ("say", "have")
+    return f"{said}; {number_of(len(copies), 'training text')} that {say} nearly the same {have} that label ({places})"

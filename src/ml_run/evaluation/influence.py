@@ -8,6 +8,7 @@ of the log-likelihood of the right one. It asks nothing of a model but scores, s
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from ml_run.evaluation.passages import joined, opening, words_of
@@ -109,7 +110,8 @@ def _plan(cases: list[_Case], affordable: float) -> tuple[int, int]:
     for most in _PIECES:
         if sum(len(case.pieces(most)) for case in cases) <= affordable:
             return most, len(cases)
-    return _PIECES[-1], min(len(cases), int(affordable // _PIECES[-1]))
+    sums = accumulate(len(case.pieces(_PIECES[-1])) for case in cases)
+    return _PIECES[-1], sum(asked <= affordable for asked in sums)
 
 
 def _pushed(cases: list[_Case], whole: NDArray[np.float32], most: int, scorer: Scorer) -> dict[int, tuple[Pushed, ...]]:
