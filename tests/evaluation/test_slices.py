@@ -108,10 +108,10 @@ def test_many_sources_are_bounded_and_the_rest_is_summed_up():
     """The thirty largest sources are slices of their own; smaller ones, and rows without any, are one slice each."""
     groups = [f"g{number % 40:02}" for number in range(400)] + ["tiny"] * 4 + [None] * 20
     some = rows(424, texts=["same"] * 424, groups=groups)
-    assert names(some) == [*(f"g{n:02}" for n in range(30)), "11 smaller sources together", "texts without a source"]
+    assert names(some) == [*(f"g{n:02}" for n in range(30)), "11 smaller sources", "without a source"]
     sizes = {part.name: int(part.rows.sum()) for part in cut_up(some, NOTHING)}
     assert sum(sizes.values()) == 424
-    assert sizes["11 smaller sources together"] == 104
+    assert sizes["11 smaller sources"] == 104
 
 
 def test_lengths_are_quartiles_with_their_bounds():
@@ -133,9 +133,9 @@ def test_rows_of_another_language_and_rows_nobody_can_tell_are_two_slices():
     texts = [SOMALI + f" {number}" for number in range(20)] + [ENGLISH, "ok", f"{SOMALI}. {ENGLISH}."]
     some = rows(23, texts=texts)
     parts = {part.name: np.flatnonzero(part.rows).tolist() for part in cut_up(some, Traits(language="so"))}
-    assert parts["texts that look like another language than Somali"] == [20]
-    assert parts["texts whose language is unknown: too short, or no identifier is sure"] == [21]
-    assert parts["Somali texts with a stretch of words in another language"] == [22]
+    assert parts["not in Somali, it seems"] == [20]
+    assert parts["language unknown"] == [21]
+    assert parts["partly another language"] == [22]
 
 
 def test_where_most_rows_look_foreign_the_expectation_is_wrong():
@@ -151,9 +151,9 @@ def test_another_script_cut_texts_and_kept_copies_are_slices():
     cut = np.arange(35) >= 30
     found = cut_up(some, Traits(cut=cut, copies_kept=True))
     assert [(part.kind, part.name) for part in found if part.kind != "length"] == [
-        ("cut", "texts longer than what the model reads"),
-        ("copied", "texts with a copy in train"),
-        ("script", "texts in Arabic script"),
+        ("cut", "longer than is read"),
+        ("copied", "has a copy in train"),
+        ("script", "in Arabic script"),
     ]
     assert names(some, NOTHING, "copied") == []  # their copies in train were dropped
 

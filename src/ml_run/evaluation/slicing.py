@@ -73,9 +73,9 @@ def _known(rows: SplitRows, traits: Traits) -> Iterator[Part]:
     import numpy as np
 
     if traits.cut is not None:
-        yield Part("cut", "texts longer than what the model reads", np.asarray(traits.cut, bool))
+        yield Part("cut", "longer than is read", np.asarray(traits.cut, bool))
     if traits.copies_kept:
-        yield Part("copied", "texts with a copy in train", np.asarray(rows.leaked, bool))
+        yield Part("copied", "has a copy in train", np.asarray(rows.leaked, bool))
 
 
 def _groups(rows: SplitRows) -> Iterator[Part]:
@@ -90,9 +90,9 @@ def _groups(rows: SplitRows) -> Iterator[Part]:
     for group in shown:
         yield Part("group", group, of_rows == group)
     if others := set(sizes).difference(shown):
-        name = f"{number_of(len(others), 'smaller source')} together" if shown else "all sources together"
+        name = f"{number_of(len(others), 'smaller source')}" if shown else "sources of few rows"
         yield Part("other_groups", name, np.array([group in others for group in of_rows]))
-    yield Part("no_group", "texts without a source", of_rows == "")
+    yield Part("no_group", "without a source", of_rows == "")
 
 
 def _lengths(texts: list[str]) -> Iterator[Part]:
@@ -117,7 +117,7 @@ def _scripts(texts: list[str]) -> Iterator[Part]:
     sizes = Counter(scripts.tolist())
     usual = min(sizes, key=lambda script: (-sizes[script], script), default="")
     for script in sorted(set(sizes) - {usual, ""}):
-        yield Part("script", f"texts in {script} script", scripts == script)
+        yield Part("script", f"in {script} script", scripts == script)
 
 
 def _languages(texts: list[str], code: str | None) -> Iterator[Part]:
@@ -131,11 +131,11 @@ def _languages(texts: list[str], code: str | None) -> Iterator[Part]:
     said = np.array([judge(text).judgement for text in texts])
     if (said == "wrong").sum() > _MOSTLY * (said != "unknown").sum():
         return  # it is the expectation that is doubted
-    yield Part("language", f"texts that look like another language than {expected.name}", said == "wrong")
-    yield Part("language", "texts whose language is unknown: too short, or no identifier is sure", said == "unknown")
+    yield Part("language", f"not in {expected.name}, it seems", said == "wrong")
+    yield Part("language", "language unknown", said == "unknown")
     right = np.flatnonzero(said == "right")
     both = expected.pycld2 and expected.py3langid
     if both and sum(len(texts[row]) for row in right) <= _MOST_CHARACTERS:
         mixed = np.zeros(len(texts), bool)
         mixed[[row for row in right if foreign_stretch(texts[row], expected)]] = True
-        yield Part("language", f"{expected.name} texts with a stretch of words in another language", mixed)
+        yield Part("language", "partly another language", mixed)

@@ -19,24 +19,26 @@ MOST_CLASSES = 40
 """Classes shown by charts with one row a class; the tables show all."""
 MOST_CELLS = 25
 """Classes above which a confusion matrix is no longer readable and is left out."""
-_ROW = 42
-_TRACK = 26  # of a row, where its axis lies
-_TICKS = [(step / 4, f"{step / 4:g}") for step in range(5)]
+ROW = 42
+"""Pixels of a row."""
+TRACK = 26
+"""Where the axis of a row lies in it."""
+TICKS = [(step / 4, f"{step / 4:g}") for step in range(5)]
 _MODEL_MARKS = {"candidate": "dot", "production": "square", "majority": "cross"}
 _WIDE_CELLS = 8
 
 
-def _interval_row(name: str, shape: str, estimate: Estimate, y: float) -> list[ET.Element]:
-    """One row: name and numbers above, interval and mark on the 0-1 axis below."""
+def interval_row(name: str, shape: str, estimate: Estimate, y: float) -> list[ET.Element]:
+    """One row whose upper edge is at `y`: name and numbers above, interval and mark on the 0-1 axis below."""
     drawn = [
         svg.text(svg.shorten(name, 180), svg.at(0), y + 12),
         svg.text(short_estimate(estimate), svg.at(1), y + 12, anchor="end", style="s"),
-        svg.line(svg.at(0), svg.at(1), y + _TRACK, y + _TRACK, "track"),
+        svg.line(svg.at(0), svg.at(1), y + TRACK, y + TRACK, "track"),
     ]
     if estimate.low is not None and estimate.high is not None:
-        drawn += svg.whisker(_unit(estimate.low), _unit(estimate.high), y + _TRACK)
+        drawn += svg.whisker(_unit(estimate.low), _unit(estimate.high), y + TRACK)
     if estimate.value is not None:
-        drawn.append(svg.mark(shape, svg.at(_unit(estimate.value)), y + _TRACK))
+        drawn.append(svg.mark(shape, svg.at(_unit(estimate.value)), y + TRACK))
     return drawn
 
 
@@ -51,14 +53,14 @@ def class_scores(classes: Sequence[ClassScores], threshold: float | None) -> Fig
     """F1 of each class with its 95 % interval, worst first; the threshold drawn when there is one."""
     worst_first = sorted(classes, key=lambda c: -1.0 if c.f1.value is None else c.f1.value)[:MOST_CLASSES]
     top = 20 if threshold is not None else 2
-    bottom = top + len(worst_first) * _ROW
+    bottom = top + len(worst_first) * ROW
     parts: list[ET.Element] = []
     for row, scores in enumerate(worst_first):
-        parts += _interval_row(scores.label, "dot", scores.f1, top + row * _ROW)
+        parts += interval_row(scores.label, "dot", scores.f1, top + row * ROW)
     if threshold is not None:
-        tracks = [top + row * _ROW + _TRACK for row in range(len(worst_first))]
+        tracks = [top + row * ROW + TRACK for row in range(len(worst_first))]
         parts += svg.threshold(threshold, f"threshold {threshold:g}", 12, tracks)
-    parts += svg.axis(bottom, _TICKS)
+    parts += svg.axis(bottom, TICKS)
     rows = [f"{visible(c.label)} {with_interval(c.f1)} on {number_of(c.support, 'test row')}" for c in worst_first]
     title = "F1 of each class with its 95 % interval, worst first"
     return svg.draw("class-f1", title, "; ".join(rows) + ".", bottom + 26, parts)
@@ -92,16 +94,16 @@ def _comparison_panel(
     title: str, models: Sequence[ModelScores], metric: str, limit: float | None, top: float
 ) -> tuple[list[ET.Element], float]:
     first = top + (48 if limit is not None else 30)
-    floor = first + len(models) * _ROW
+    floor = first + len(models) * ROW
     drawn = [svg.text(title, svg.at(0), top + 18, style="t b")]
     for row, model in enumerate(models):
-        drawn += _interval_row(
-            model.name, _MODEL_MARKS.get(model.name, "ring"), getattr(model, metric), first + row * _ROW
+        drawn += interval_row(
+            model.name, _MODEL_MARKS.get(model.name, "ring"), getattr(model, metric), first + row * ROW
         )
     if limit is not None:
-        tracks = [first + row * _ROW + _TRACK for row in range(len(models))]
+        tracks = [first + row * ROW + TRACK for row in range(len(models))]
         drawn += svg.threshold(limit, f"threshold {limit:g}", top + 38, tracks)
-    drawn += svg.axis(floor, _TICKS)
+    drawn += svg.axis(floor, TICKS)
     return drawn, floor + 34
 
 
