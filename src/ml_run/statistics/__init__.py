@@ -18,10 +18,17 @@ from ml_run.statistics.calibration import (
     risk_coverage,
 )
 from ml_run.statistics.confusion import confusion_matrix, f1_by_class, matthews
-from ml_run.statistics.intervals import f1_intervals, macro_f1_error, matthews_interval, wilson
+from ml_run.statistics.intervals import f1_intervals, macro_f1_error, matthews_interval, mean_interval, wilson
 from ml_run.statistics.levels import ALPHA, LEVEL, MANY_LOOKS, POWER, alpha_of_look, level_of_look
 from ml_run.statistics.more_rows import class_to_label_first, rows_to_settle_proportion, rows_to_settle_scaled
-from ml_run.statistics.paired_accuracy import Discordant, McNemar, accuracy_difference, discordant, mcnemar
+from ml_run.statistics.paired_accuracy import (
+    Discordant,
+    McNemar,
+    accuracy_difference,
+    accuracy_lower_p_value,
+    discordant,
+    mcnemar,
+)
 from ml_run.statistics.paired_f1 import (
     FEWEST_COMPARED,
     class_to_label_first_to_compare,
@@ -49,6 +56,7 @@ __all__ = [
     "Discordant",
     "McNemar",
     "accuracy_difference",
+    "accuracy_lower_p_value",
     "alpha_of_look",
     "brier_score",
     "brier_scores",
@@ -74,6 +82,7 @@ __all__ = [
     "matthews",
     "matthews_interval",
     "mcnemar",
+    "mean_interval",
     "reliability_bins",
     "risk_coverage",
     "rows_per_class_mean",

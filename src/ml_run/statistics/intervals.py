@@ -31,6 +31,21 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> Estimate:
     return Estimate(value=p, low=low, high=high)
 
 
+def mean_interval(values: NDArray[np.float64], level: float = LEVEL) -> Estimate:
+    """Mean of `values` [n] with Student's interval; undefined for fewer than two values or a non-number.
+
+    Source: Student, Biometrika 6 (1908), 1-25.
+    """
+    import numpy as np
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < 2 or not np.isfinite(values).all():  # noqa: PLR2004 -- one value has no spread
+        return Estimate(value=None)
+    mean, reach = float(values.mean()), float(stdtrit(n - 1, (1 + level) / 2) * values.std(ddof=1) / n**0.5)
+    return Estimate(value=mean, low=mean - reach, high=mean + reach)
+
+
 def f1_intervals(
     matrix: NDArray[np.int64], *, seed: int, resamples: int = RESAMPLES
 ) -> tuple[Estimate, Estimate, tuple[Estimate, ...]]:

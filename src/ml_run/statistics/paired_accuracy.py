@@ -9,6 +9,8 @@ from ml_run.statistics.intervals import wilson
 from ml_run.statistics.levels import LEVEL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ml_run.statistics.confusion import Flags
 
 
@@ -52,6 +54,30 @@ def accuracy_difference(new_right: Flags, old_right: Flags, level: float = LEVEL
         low=difference - _newcombe_reach(new_below, old_above, phi),
         high=difference + _newcombe_reach(new_above, old_below, phi),
     )
+
+
+def accuracy_lower_p_value(new_right: Flags, old_right: Flags, margin: float = 0.0) -> float:
+    """One-sided p value of "the accuracy of `new` is at most `margin` lower": small where it is lower by more.
+
+    The smallest error at which the upper end of Newcombe's interval lies below minus the margin; 1 without rows.
+    """
+    return _lowest_error(lambda level: accuracy_difference(new_right, old_right, level).high, -margin)
+
+
+def _lowest_error(upper_end: Callable[[float], float | None], bound: float) -> float:
+    """The smallest one-sided error, of 1e-6 at least and 1 at most, at which the upper end is below the bound."""
+
+    def below(error: float) -> bool:
+        high = upper_end(1 - 2 * error)
+        return high is not None and high < bound
+
+    if not below(0.5 - 1e-9):
+        return 1.0
+    certain, enough = 1e-6, 0.5
+    for _ in range(40):
+        middle = (certain + enough) / 2
+        certain, enough = (certain, middle) if below(middle) else (middle, enough)
+    return enough
 
 
 def _wilson_reaches(successes: int, n: int, level: float) -> tuple[float, float]:
