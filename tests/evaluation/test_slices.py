@@ -134,8 +134,8 @@ def test_rows_of_another_language_and_rows_nobody_can_tell_are_two_slices():
     some = rows(23, texts=texts)
     parts = {part.name: np.flatnonzero(part.rows).tolist() for part in cut_up(some, Traits(language="so"))}
     assert parts["not in Somali, it seems"] == [20]
-    assert parts["language unknown"] == [21]
-    assert parts["partly another language"] == [22]
+    assert parts["of unknown language"] == [21]
+    assert parts["with a foreign passage"] == [22]
 
 
 def test_where_most_rows_look_foreign_the_expectation_is_wrong():
@@ -152,7 +152,7 @@ def test_another_script_cut_texts_and_kept_copies_are_slices():
     found = cut_up(some, Traits(cut=cut, copies_kept=True))
     assert [(part.kind, part.name) for part in found if part.kind != "length"] == [
         ("cut", "longer than is read"),
-        ("copied", "has a copy in train"),
+        ("copied", "with a copy in train"),
         ("script", "in Arabic script"),
     ]
     assert names(some, NOTHING, "copied") == []  # their copies in train were dropped

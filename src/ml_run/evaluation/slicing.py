@@ -75,7 +75,7 @@ def _known(rows: SplitRows, traits: Traits) -> Iterator[Part]:
     if traits.cut is not None:
         yield Part("cut", "longer than is read", np.asarray(traits.cut, bool))
     if traits.copies_kept:
-        yield Part("copied", "has a copy in train", np.asarray(rows.leaked, bool))
+        yield Part("copied", "with a copy in train", np.asarray(rows.leaked, bool))
 
 
 def _groups(rows: SplitRows) -> Iterator[Part]:
@@ -90,7 +90,7 @@ def _groups(rows: SplitRows) -> Iterator[Part]:
     for group in shown:
         yield Part("group", group, of_rows == group)
     if others := set(sizes).difference(shown):
-        name = f"{number_of(len(others), 'smaller source')}" if shown else "sources of few rows"
+        name = number_of(len(others), "smaller source") if shown else "sources of few rows"
         yield Part("other_groups", name, np.array([group in others for group in of_rows]))
     yield Part("no_group", "without a source", of_rows == "")
 
@@ -132,10 +132,10 @@ def _languages(texts: list[str], code: str | None) -> Iterator[Part]:
     if (said == "wrong").sum() > _MOSTLY * (said != "unknown").sum():
         return  # it is the expectation that is doubted
     yield Part("language", f"not in {expected.name}, it seems", said == "wrong")
-    yield Part("language", "language unknown", said == "unknown")
+    yield Part("language", "of unknown language", said == "unknown")
     right = np.flatnonzero(said == "right")
     both = expected.pycld2 and expected.py3langid
     if both and sum(len(texts[row]) for row in right) <= _MOST_CHARACTERS:
         mixed = np.zeros(len(texts), bool)
         mixed[[row for row in right if foreign_stretch(texts[row], expected)]] = True
-        yield Part("language", "partly another language", mixed)
+        yield Part("language", "with a foreign passage", mixed)
