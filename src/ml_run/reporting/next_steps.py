@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ml_run.config.names import LINEAR
 from ml_run.reporting.document import Code, Loose, User, rich
 from ml_run.reporting.opening import beats_linear
+from ml_run.reporting.slice_sections import not_for
 from ml_run.wording import interval, number_of, score, sentence, with_interval
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def limits(facts: Facts) -> list[Loose]:
         found.append("The data is SYNTHETIC: the scores show that a run works, nothing about a language.")
     if facts.evaluation:
         found += [*_test_size(facts.evaluation), *_small_classes(facts, facts.evaluation)]
+    found += not_for(facts.evaluation) if facts.evaluation else []
     if facts.evaluation and facts.evaluation.candidate_without_leaks:
         clean = facts.evaluation.candidate_without_leaks
         found.append(

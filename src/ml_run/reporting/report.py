@@ -7,7 +7,15 @@ import os
 from typing import TYPE_CHECKING
 
 from ml_run import events, files
-from ml_run.reporting import markdown, mistake_sections, page, run_sections, score_sections, trust_sections
+from ml_run.reporting import (
+    markdown,
+    mistake_sections,
+    page,
+    run_sections,
+    score_sections,
+    slice_sections,
+    trust_sections,
+)
 from ml_run.reporting.data_opening import data_opening
 from ml_run.reporting.data_sections import data, data_parts
 from ml_run.reporting.document import Code, Document, Figure, Section, bullets, rich
@@ -115,6 +123,7 @@ def _sections(facts: Facts) -> list[Section]:
         found += [Section(name, title, (bullets(items),))] if items else []
     if evaluation:
         found.append(score_sections.scores(facts, evaluation))
+        found += slice_sections.weaker(evaluation, facts.config, facts.data)
         found += trust_sections.trust(facts.config, evaluation)
         found += trust_sections.learning(evaluation.learning_curve)
     found += [data(facts, facts.data)] if facts.data else []
