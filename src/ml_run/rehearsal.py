@@ -1,6 +1,5 @@
 """`--dry-run`: everything that can be checked before a run, without leaving a trace in the project."""
 
-import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from ml_run.config import Config
 from ml_run.config.names import LINEAR
 from ml_run.events import emit
 from ml_run.experiment import Experiment
+from ml_run.modeling.plan import Plan
 from ml_run.pipeline import require_ready
 from ml_run.results import PreparedData
 from ml_run.splits import read_split
@@ -68,14 +68,8 @@ def _steps(config: Config, data: PreparedData) -> int | None:
     rows, folds = data.splits["train"].rows, config.training.folds
     if folds:
         rows += data.splits["val"].rows
-        return folds * _most_steps(config, rows - rows // folds) + _most_steps(config, rows)
-    return _most_steps(config, rows)
-
-
-def _most_steps(config: Config, rows: int) -> int:
-    training = config.training
-    batches = math.ceil(rows / training.batch_size)
-    return math.ceil(batches / training.gradient_accumulation_steps) * training.epochs
+        return folds * Plan(rows - rows // folds, config.training).max_steps + Plan(rows, config.training).max_steps
+    return Plan(rows, config.training).max_steps
 
 
 def _criteria(config: Config) -> dict[str, float | bool]:

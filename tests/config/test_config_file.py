@@ -87,7 +87,7 @@ deployment:
             f"{at}:3 | data.leaks is ignore | it must be one of drop, keep, error",
             f"{at}:4 | model.name is missing | add it under model: {name}",
             f"{at}:5 | model.nam is not a known key | did you mean name?",
-            f"{at}:7 | training.epochs is 0 | it must be a whole number from 1 to 1000",
+            f"{at}:7 | training.epochs is 0 | it must be a whole number from 1 to 1000, or auto",
             f"{at}:8 | training.learning_rate is fast | it must be a number above 0 and at most 1",
             f"{at}:9 | training.min_f1 is not a known key | it belongs under deployment: write deployment.min_f1",
             f"{at}:11 | deployment.min_accuracy is 85 | it must be a number from 0 to 1; 85 per cent is 0.85",

@@ -5,7 +5,7 @@ import pytest
 from config_harness import GATE, config_text, faults, load
 from ml_run.config.schema import sections
 
-NOTHING = "has no value | give a whole number from 1 to 1000, or remove the key"
+NOTHING = "has no value | give a whole number from 1 to 1000, or auto, or remove the key"
 NO_NAME = "holds ${, but not the name of an environment variable | write ${NAME}, or $${ for a plain ${"
 NEEDS = "needs the environment variable PW"
 
@@ -24,17 +24,17 @@ class TestTypes:
         ("key", "written", "shown", "remedy"),
         [
             ("epochs", '"5"', 'is "5", a text', "write it without quotes: 5"),
-            ("epochs", "true", "is true", "it must be a whole number from 1 to 1000"),
-            ("epochs", "5.0", "is 5.0", "it must be a whole number from 1 to 1000; write 5"),
-            ("epochs", "1e1", "is 1e1", "it must be a whole number from 1 to 1000; write 10"),
-            ("epochs", "012", "is 012", "it must be a whole number from 1 to 1000; write 12"),
-            ("epochs", "1_000", "is 1_000", "it must be a whole number from 1 to 1000; write 1000"),
-            ("epochs", "0x10", "is 0x10", "it must be a whole number from 1 to 1000"),
-            ("epochs", "9" * 30, f"is {'9' * 30}", "it must be a whole number from 1 to 1000"),
-            ("epochs", "1001", "is 1001", "it must be a whole number from 1 to 1000"),
+            ("epochs", "true", "is true", "it must be a whole number from 1 to 1000, or auto"),
+            ("epochs", "5.0", "is 5.0", "it must be a whole number from 1 to 1000, or auto; write 5"),
+            ("epochs", "1e1", "is 1e1", "it must be a whole number from 1 to 1000, or auto; write 10"),
+            ("epochs", "012", "is 012", "it must be a whole number from 1 to 1000, or auto; write 12"),
+            ("epochs", "1_000", "is 1_000", "it must be a whole number from 1 to 1000, or auto; write 1000"),
+            ("epochs", "0x10", "is 0x10", "it must be a whole number from 1 to 1000, or auto"),
+            ("epochs", "9" * 30, f"is {'9' * 30}", "it must be a whole number from 1 to 1000, or auto"),
+            ("epochs", "1001", "is 1001", "it must be a whole number from 1 to 1000, or auto"),
             ("epochs", "", *NOTHING.split(" | ")),
             ("epochs", "null", *NOTHING.split(" | ")),
-            ("epochs", "[3]", "is [3]", "it must be a whole number from 1 to 1000"),
+            ("epochs", "[3]", "is [3]", "it must be a whole number from 1 to 1000, or auto"),
             ("learning_rate", "nan", "is nan", "it must be a number above 0 and at most 1"),
             ("learning_rate", ".inf", "is .inf", "it must be a number above 0 and at most 1"),
             ("max_grad_norm", "1e999", "is 1e999", "it must be a number above 0 and at most 1000"),
@@ -156,7 +156,7 @@ class TestEnvironment:
     def test_a_number_from_the_environment_is_not_repeated(self, here):
         """What the environment brings in is not shown, even where a number was expected."""
         (found,) = faults(config_text(rest="training:\n  epochs: ${N}\n"), environ={"N": "1_234"})
-        assert found == "ml_config.yaml:6 | training.epochs is ${N} | it must be a whole number from 1 to 1000"
+        assert found == "ml_config.yaml:6 | training.epochs is ${N} | it must be a whole number from 1 to 1000, or auto"
 
     @pytest.mark.parametrize("value", ["no", "012", "null", "2e-5", "a: b", "[x]", "*x"])
     def test_a_filled_text_stays_text(self, here, value):
@@ -194,8 +194,8 @@ class TestOverrides:
     @pytest.mark.parametrize(
         ("override", "fault"),
         [
-            ("training.epochs=x", "training.epochs is x | it must be a whole number from 1 to 1000"),
-            ("training.epochs=0", "training.epochs is 0 | it must be a whole number from 1 to 1000"),
+            ("training.epochs=x", "training.epochs is x | it must be a whole number from 1 to 1000, or auto"),
+            ("training.epochs=0", "training.epochs is 0 | it must be a whole number from 1 to 1000, or auto"),
             ("training.epochs=", f"training.epochs {NOTHING}"),
             ("training.epoch=3", "training.epoch is not a known key | did you mean epochs?"),
             ("trainin.epochs=3", "trainin is not a known key | did you mean training?"),

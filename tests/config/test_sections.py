@@ -132,7 +132,7 @@ class TestReference:
     def test_names_every_key_and_default(self):
         """Every key has a row with its bounds and default."""
         page = reference()
-        assert "| `epochs` | a whole number from 1 to 1000 | `5` |" in page
+        assert "| `epochs` | a whole number from 1 to 1000, or auto | `5` |" in page
         assert "| `train_path` | one line of text | **required** |" in page
         assert "| `leaks` | one of drop, keep, error |  |" in page
         assert all(f"| `{key}` |" in page for keys in sections().values() for key in keys)

@@ -107,6 +107,7 @@ def check(subject: Subject) -> None:
     _check_rules(subject)
     _check_holdout(subject)
     _check_seeds(subject)
+    _check_epochs(subject)
     _check_processes(subject)
     _check_gate(subject)
     _check_tracking(subject)
@@ -248,6 +249,12 @@ def _check_seeds(subject: Subject) -> None:
     if subject.get("training.seed") not in {None, _DEFAULTS["training.seed"]}:
         found = f"training.seed is {subject.get('training.seed')} and training.seeds names others"
         subject.fault("training.seed", found, "remove training.seed: each of training.seeds trains one model")
+
+
+def _check_epochs(subject: Subject) -> None:
+    if subject.get("training.epochs") == "auto" and subject.get("training.early_stopping_patience") == 0:
+        found = "training.epochs is auto and training.early_stopping_patience is 0: nothing would end the training"
+        subject.fault("training.epochs", found, "write a number of epochs, or a patience of 1 or more")
 
 
 def _check_processes(subject: Subject) -> None:

@@ -44,9 +44,16 @@ def types(schema: Schema) -> set[str]:
 
 def describe(schema: Schema) -> str:
     """In words what a value may be, with its bounds: `a whole number from 1 to 1000`."""
-    words = [_describe_branch(branch) for branch in branches(schema) if branch.get("type") != "null"]
-    choices = [choice for branch in branches(schema) for choice in _choices(branch)]
-    return "one of " + ", ".join(choices) if choices else " or ".join(dict.fromkeys(words))
+    free = [branch for branch in branches(schema) if branch.get("type") != "null" and not _choices(branch)]
+    words = " or ".join(dict.fromkeys(_describe_branch(branch) for branch in free))
+    if named := ", ".join(choices(schema)):
+        return f"{words}, or {named}" if words else f"one of {named}"
+    return words
+
+
+def choices(schema: Schema) -> list[str]:
+    """The words that a value may be, where they are named."""
+    return [choice for branch in branches(schema) for choice in _choices(branch)]
 
 
 def _choices(schema: Schema) -> list[str]:
@@ -128,7 +135,7 @@ def _readings(schema: Schema) -> Iterable[Schema]:
         yield {"enum": [form(word) for word in BOOLEANS for form in (str.lower, str.title, str.upper)]}
     elif bare.get("const") == "off":
         yield {"const": False}
-    elif bare.get("type") == "string" and "enum" not in bare:
+    elif bare.get("type") == "string" and not {"enum", "const"} & bare.keys():
         yield {"type": ["number", "boolean"]}
 
 

@@ -109,8 +109,9 @@ class TrainingConfig(Section):
     """Rows a training step."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-5
     """Peak learning rate of AdamW."""
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 5
-    """Passes over the training split, at most."""
+    epochs: Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] = 5
+    """Passes over the training split, at most. auto: until early_stopping_patience is spent, at most about 2,000 steps
+    and 30 epochs."""
     seed: Seed = 42
     """Seed of every random choice."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -128,8 +129,8 @@ class TrainingConfig(Section):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=2, max_length=100)] | None = None
     """Train one model a seed, in place of one with `seed`; the median by validation macro-F1 is the candidate."""
     folds: Annotated[int, Field(ge=2, le=20)] | None = None
-    """Cross-validate: train on all but one of so many parts of train and val, in turn, and the candidate on all of them,
-    for as many epochs as were best. For data too small for a validation split."""
+    """Cross-validate: train on all but one of so many parts of train and val, in turn, and the candidate on all of
+    them, for as many epochs as were best. For data too small for a validation split."""
     on_collapse: Literal["retry", "stop"] = "retry"
     """What to do when training diverges or collapses. retry: once more, with a lower learning rate."""
     auto_batch: bool = True

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_run.characters import visible
 from ml_run.config import strict_yaml
-from ml_run.config.schema import BOOLEANS, Schema, branches, describe, nearest_key, sections, types
+from ml_run.config.schema import BOOLEANS, Schema, branches, choices, describe, nearest_key, sections, types
 from ml_run.config.strict_yaml import Faults, Node, Place, Scalar, Sequence, Unreadable
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
@@ -195,6 +195,10 @@ class _ValueReader:
         return {key: self._value(f"{dotted}.{visible(key)}", entry, schema) for key, entry in node.entries.items()}
 
     def _scalar(self, dotted: str, node: Scalar, schema: Schema, allowed: set[str]) -> Any:
+        if {"string", "integer"} <= allowed:  # a number, or one of a few words
+            if node.text in choices(schema):
+                return node.text
+            allowed = allowed - {"string"}
         if _is_null(node):
             if "null" in allowed:
                 return None

@@ -14,6 +14,7 @@ from ml_run.interruption import Interruption
 from ml_run.modeling import attempts, checkpoints, compute, failures, parallel, ranks, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import EVALUATED, best_epoch, is_dead, patience_is_spent
+from ml_run.modeling.plan import Plan
 from ml_run.modeling.seeds import Part
 from ml_run.results import Attempt, EpochScores, Folds, PreparedData
 from ml_run.splits import SplitRows
@@ -173,9 +174,14 @@ def _tell_start(task: Task, config: Config, parameters: int, note: Note, last: C
     together = f" in {processes} processes" if processes > 1 else ""
     events.logger.info(
         f"{named}training {config.model.name} ({parameters:,} parameters, {arithmetic}) on {note.device}{together}: "
-        f"{len(task.train):,} rows, {config.training.epochs} epochs, learning rate {config.training.learning_rate:g}"
+        f"{len(task.train):,} rows, {_epochs(task, config)} epochs, learning rate {config.training.learning_rate:g}"
         + (f", from step {last.step} of {last.max_steps}" if last else "")
     )
+
+
+def _epochs(task: Task, config: Config) -> str:
+    planned = Plan(len(task.train), config.training).epochs
+    return f"at most {planned}" if config.training.epochs == "auto" else f"{planned}"
 
 
 def _is_complete(last: Checkpoint, config: Config) -> bool:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from ml_run.modeling.batches import COUNTS, EncodedRows, LengthGroupedOrder, Pad
 from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
 from ml_run.modeling.loading import BaseModel
+from ml_run.modeling.plan import Plan
 from ml_run.modeling.ranks import ALONE, Ranks
 from ml_run.modeling.scoring import softmax
 from ml_run.modeling.seeds import Part
@@ -42,30 +42,6 @@ MOST_TOKENS = 4096
 """Tokens that a CPU trains on at once: more are no faster (half as many take 2 % more time), and take more memory."""
 _MOST_LOGGED_POINTS = 200
 _BYTES_PER_KB = 1024
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How many steps a training takes."""
-
-    rows: int
-    config: TrainingConfig
-
-    @property
-    def rows_per_step(self) -> int:
-        """Rows that one optimizer step sees."""
-        return self.config.batch_size * self.config.gradient_accumulation_steps
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps of one pass over the rows; the last one may see fewer rows."""
-        batches = math.ceil(self.rows / self.config.batch_size)
-        return math.ceil(batches / self.config.gradient_accumulation_steps)
-
-    @property
-    def max_steps(self) -> int:
-        """Optimizer steps of the whole training, unless it stops early."""
-        return self.steps_per_epoch * self.config.epochs
 
 
 def training_arguments(config: TrainingConfig, plan: Plan, folder: Path, processes: Ranks = ALONE) -> TrainingArguments:
@@ -83,7 +59,7 @@ def training_arguments(config: TrainingConfig, plan: Plan, folder: Path, process
     rows_here = math.ceil(config.batch_size / processes.count)
     arguments = TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=config.epochs,
+        num_train_epochs=plan.epochs,
         per_device_train_batch_size=config.batch_size,
         # Two rows scored take less memory than one trained on, so that halving the one portion halves the other.
         per_device_eval_batch_size=max(rows_here, min(32, 2 * rows_here)),
@@ -91,7 +67,7 @@ def training_arguments(config: TrainingConfig, plan: Plan, folder: Path, process
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        warmup_steps=math.ceil(plan.max_steps * config.warmup_ratio),
+        warmup_steps=plan.warmup_steps,
         lr_scheduler_type="linear",
         optim="adamw_torch_fused",
         seed=config.seed,
@@ -217,12 +193,15 @@ class OrderedTrainer(Trainer):
 
     def get_train_dataloader(self) -> Any:
         """Batches as one process would draw them, of which each process keeps its share."""
+        if self._processes.count == 1:
+            return super().get_train_dataloader()
+        pad: Any = self.data_collator
+        self.data_collator = lambda rows: pad(self._processes.share(rows))
         loader = super().get_train_dataloader()
-        if self._processes.count > 1:
-            whole: Any = loader.batch_sampler
-            whole.num_processes, whole.process_index, whole.even_batches = 1, 0, False
-            pad: Any = loader.collate_fn
-            loader.collate_fn = lambda rows: pad(self._processes.share(rows))
+        self.data_collator = pad
+        # accelerate would give each process other batches, and fill up the last one
+        batches: Any = loader.batch_sampler
+        batches.num_processes, batches.process_index, batches.even_batches = 1, 0, False
         return loader
 
     def _save_rng_state(self, output_dir: str) -> None:

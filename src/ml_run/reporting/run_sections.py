@@ -173,8 +173,9 @@ def _training_words(config: Config) -> str:
     if config.model.name == LINEAR:
         tried = "balanced" if t.class_weights == "balanced" else "whichever are better on the validation split"
         return f"tuned on the validation split, seed {t.seed}, class weights {tried}"
+    passes = "until the validation score stops rising" if t.epochs == "auto" else f"at most {t.epochs} epochs"
     return (
-        f"at most {t.epochs} epochs, batches of {t.batch_size}, learning rate {t.learning_rate:g}, seed {t.seed}, "
+        f"{passes}, batches of {t.batch_size}, learning rate {t.learning_rate:g}, seed {t.seed}, "
         f"class weights {t.class_weights}" + (f", {t.folds} folds" if t.folds else "")
     )
 
