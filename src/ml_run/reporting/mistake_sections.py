@@ -92,7 +92,7 @@ class _Told:
         return found
 
     def _pair(self, pair: ConfusedPair) -> Content:
-        which = ", the surest first" if pair.rows > 1 else ""
+        which = ", the surest first" if len(pair.examples) > 1 else ""
         caption = f"{number_of(len(pair.examples), 'example')} of {pair.rows:,}{which}"
         return self._table(caption, pair.examples, labelled=False)
 
@@ -152,7 +152,7 @@ class _Told:
             return ()
         path = place.experiment.relative(place.experiment.folder / found.queue)
         first = f"The first {len(found.suspected)} stand" if found.suspicions > len(found.suspected) else "They stand"
-        said = f"{first} at the end of " if found.suspicions > 1 else "It stands at the end of "
+        said = f"{first} in " if found.suspicions > 1 else "It stands in "
         return said, Code(path), "; ", Code(f"ml-run check-data --apply {path}"), " takes in what is corrected there. "
 
     def _table(self, caption: str, rows: Sequence[int], *, labelled: bool = True) -> Content:
