@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, matthews_corrcoef
 
 from ml_run.statistics import (
     confusion_matrix,
     f1_by_class,
+    matthews,
 )
 
 
@@ -30,3 +31,28 @@ def test_an_unknown_predicted_label_is_a_mistake_of_its_row_only():
     matrix = confusion_matrix([0, 0, 1], [0, 7, 1], 2)
     assert matrix.tolist() == [[1, 0, 1], [0, 1, 0]]
     assert f1_by_class(matrix) == pytest.approx([2 / 3, 1.0])
+
+
+def test_mcc_equals_scikit_learn_on_hundreds_of_random_tables():
+    """R28: Matthews' coefficient is scikit-learn's to 1e-9, also with unknown labels and one-class predictions."""
+    chance = np.random.default_rng(2)
+    for _ in range(400):
+        k = int(chance.integers(2, 6))
+        true, predicted = random_table(chance, int(chance.integers(2, 60)), k)
+        predicted = np.where(chance.random(len(true)) < chance.choice([0, 0.1]), k, predicted)
+        predicted = np.full(len(true), 1) if chance.random() < 0.05 else predicted
+        found = matthews(confusion_matrix(true, predicted, k))
+        if len(set(true.tolist())) < 2:
+            assert found is None
+        else:
+            assert found == pytest.approx(matthews_corrcoef(true, predicted), abs=1e-9)
+
+
+def test_mcc_of_degenerate_counts_is_defined():
+    """R27: one-class predictions say nothing: 0. Rows of one class, or none, leave nothing to correlate: undefined."""
+    assert matthews(confusion_matrix([0, 1, 2], [1, 1, 1], 3)) == 0.0
+    assert matthews(confusion_matrix([0, 1], [5, 5], 2)) == 0.0
+    assert matthews(confusion_matrix([1, 1], [1, 0], 2)) is None
+    assert matthews(confusion_matrix([], [], 2)) is None
+    assert matthews(confusion_matrix([0, 1, 2], [0, 1, 2], 3)) == pytest.approx(1.0)
+    assert matthews(confusion_matrix([0, 1], [1, 0], 2)) == pytest.approx(-1.0)

@@ -5,22 +5,28 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.stats import t
 from sklearn.metrics import f1_score
 from statsmodels.stats.proportion import proportion_confint
 
+from ml_run.results import Estimate
 from ml_run.statistics import (
     accuracy_difference,
     confusion_matrix,
     expected_calibration_error,
     f1_by_class,
     f1_intervals,
+    level_of_look,
     log_loss,
     macro_f1_difference,
     macro_f1_difference_error,
     macro_f1_error,
+    matthews,
+    matthews_interval,
+    mean_interval,
     wilson,
 )
-from ml_run.statistics.bootstrap import resampled_counts
+from ml_run.statistics.bootstrap import reaches, resampled_counts
 from ml_run.statistics.confusion import f1_of_counts
 
 
@@ -157,3 +163,52 @@ def test_the_error_of_macro_f1_is_the_spread_of_resampled_rows():
     slow = np.array([_resampled_f1(chance, true, predicted).mean() for _ in range(3000)]).std()
     assert macro_f1_error(confusion_matrix(true, predicted, 3), seed=1, resamples=4000) == pytest.approx(slow, rel=0.05)
     assert macro_f1_difference_error(true, predicted, predicted, 3, seed=1) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("support", "accuracy"), [([140, 40, 20], 0.85), ([30, 20, 10], 0.9), ([10] * 10, 0.7)])
+def test_mcc_intervals_hold_the_truth_about_as_often_as_they_say(support, accuracy):
+    """R28: 92 to 98.5 % of the 95 % intervals of Matthews' coefficient hold the true value, also of small classes."""
+    chance, support = np.random.default_rng(12), np.array(support)
+    k = len(support)
+    shares = np.full((k, k + 1), (1 - accuracy) / (k - 1))
+    shares[:, k] = 0
+    np.fill_diagonal(shares, accuracy)
+    truth = matthews(np.round(support[:, None] * shares * 10_000).astype(int))
+    seen = [np.stack([chance.multinomial(s, p) for s, p in zip(support, shares, strict=True)]) for _ in range(400)]
+    estimates = [matthews_interval(m, seed=3, resamples=300) for m in seen]
+    assert all(-1 <= e.low <= e.value <= e.high <= 1 for e in estimates)
+    assert 0.92 <= np.mean([e.low <= truth <= e.high for e in estimates]) <= 0.985
+
+
+def test_mcc_without_two_classes_is_undefined():
+    """R27: without rows, or with rows of one class, there is neither a value nor an interval."""
+    assert matthews_interval(confusion_matrix([], [], 2), seed=0) == Estimate(value=None)
+    assert matthews_interval(confusion_matrix([1, 1], [0, 1], 2), seed=0) == Estimate(value=None)
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_one_row_and_ten_rows_have_wide_intervals(rows):
+    """R27: even a single row gives a score with an interval, never an exception; one-class predictions too."""
+    true = np.arange(rows) % 2
+    for predicted in (true, np.zeros(rows, int), np.full(rows, 9)):
+        macro, weighted, classes = f1_intervals(confusion_matrix(true, predicted, 2), seed=0)
+        assert macro.value is None if rows == 1 else macro.low <= macro.value <= macro.high
+        assert weighted.low <= weighted.value <= weighted.high
+        assert weighted.high - weighted.low > 0.1
+        assert classes[0].low <= classes[0].value <= classes[0].high
+
+
+def test_the_interval_of_a_mean_is_students():
+    """Mean and ends equal scipy's t interval; one value, or a non-number, has none (R27)."""
+    values = np.random.default_rng(3).normal(2, 1, 30)
+    low, high = t.interval(0.9, 29, loc=values.mean(), scale=values.std(ddof=1) / 30**0.5)
+    assert mean_interval(values, 0.9).model_dump() == pytest.approx({"value": values.mean(), "low": low, "high": high})
+    assert mean_interval(values[:1]) == mean_interval(np.array([1.0, np.nan])) == Estimate(value=None)
+
+
+def test_an_interval_far_out_is_stretched_not_guessed():
+    """R31: at the level of the 20th look 10,000 draws have no tail left; the end is that of a normal distribution."""
+    draws = np.random.default_rng(0).normal(0, 1, 10_000)
+    below, above = reaches(draws, 0.0, level_of_look(20))
+    assert (below, above) == (pytest.approx(3.79, abs=0.25), pytest.approx(3.79, abs=0.25))
+    assert reaches(draws, 0.0, 0.95) == (pytest.approx(1.96, abs=0.06), pytest.approx(1.96, abs=0.06))

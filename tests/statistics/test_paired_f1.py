@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ml_run.statistics import (
+    class_to_label_first_to_compare,
     confusion_matrix,
     f1_by_class,
     level_of_look,
@@ -63,3 +64,36 @@ def test_the_error_of_a_difference_agrees_with_its_interval():
     assert value == interval.value
     assert 2 * 1.96 * error == pytest.approx(interval.high - interval.low, rel=0.05)
     assert macro_f1_difference_error(true, new, old, 4, seed=1) is None
+
+
+def test_the_class_to_label_first_is_where_the_two_models_part():
+    """Two models part on one of three equal classes only: its rows narrow the interval of their difference most."""
+    true = np.repeat([0, 1, 2], 50)
+    new = true.copy()
+    old = np.where((true == 1) & (np.arange(150) % 4 == 0), 2, true)
+    assert class_to_label_first_to_compare(true, new, old, 3) == 1
+    assert class_to_label_first_to_compare(true, true, true, 3) is None
+    assert class_to_label_first_to_compare([0, 1], [0, 1], [1, 1], 3) is None
+
+
+def test_a_difference_at_a_stricter_level_is_wider_around_the_same_value():
+    """R31: the value does not depend on the level, the interval grows with it, the same seed gives the same bits."""
+    chance = np.random.default_rng(6)
+    true, new = random_table(chance, 200, 3)
+    old = np.where(chance.random(200) < 0.9, new, chance.integers(0, 3, 200))
+    found = [macro_f1_difference(true, new, old, 3, seed=1, level=level_of_look(k)) for k in (1, 2, 5, 20)]
+    assert len({e.value for e in found}) == 1
+    widths = [e.high - e.low for e in found]
+    assert widths == sorted(widths)
+    assert widths[-1] > 1.8 * widths[0]
+    assert found[0] == macro_f1_difference(true, new, old, 3, seed=1, level=level_of_look(1))
+
+
+@pytest.mark.parametrize("n", [3, 10])
+def test_a_difference_on_few_rows_is_wide_and_defined(n):
+    """R27: three or ten rows, unknown labels, one-class predictions: a value inside an interval within -1 and 1."""
+    true = np.arange(n) % 3
+    for new, old in ((true, np.zeros(n, int)), (np.full(n, 9), true), (np.zeros(n, int), np.ones(n, int))):
+        found = macro_f1_difference(true, new, old, 3, seed=0)
+        assert -1 <= found.low <= found.value <= found.high <= 1
+        assert found.high - found.low > 0.05
