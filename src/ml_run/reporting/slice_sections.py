@@ -98,8 +98,8 @@ def _asked(judged: list[SliceScores]) -> str:
     kinds = list(dict.fromkeys(_KINDS[one.kind] for one in judged))
     return (
         f"The test rows were divided by {listed(kinds)}: {number_of(len(judged), 'slice')}, and of each it was asked "
-        "whether the model is right less often on it than on all other rows. Of so many slices some look bad by "
-        "chance; weaker is what stays clear of chance when they are counted."
+        "whether the model is right less often on it than on all other rows. Slices overlap. Of so many some look bad "
+        "by chance; weaker is what stays clear of chance when they are counted."
     )
 
 
@@ -126,7 +126,7 @@ def _table(shown: list[SliceScores]) -> Content:
             score(one.expected),
             with_interval(one.macro_f1),
             f"{one.classes:,}",
-            "yes" if one.worse else "not beyond chance",
+            _weaker(one),
         ]
         for one in shown
     ]
@@ -135,6 +135,12 @@ def _table(shown: list[SliceScores]) -> Content:
         "class were recognised as it is elsewhere; where that is low, too, the slice holds harder classes"
     )
     return table(caption, columns, rows, numeric="  nnnnnn")
+
+
+def _weaker(one: SliceScores) -> str:
+    if one.worse:
+        return "yes"
+    return "not beyond chance" if (one.difference.value or 0.0) < 0 else "no"
 
 
 def _too_few(few: list[SliceScores]) -> list[Content]:
