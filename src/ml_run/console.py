@@ -240,7 +240,7 @@ def _facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     if result.synthetic:
         yield "", Text("SYNTHETIC data: a smoke test of the tool, no claim about any language", "yellow")
     if result.verdict:
-        yield "verdict", Text(result.verdict, _COLOURS[result.verdict]).append(f"  {result.reason}", "default")
+        yield "verdict", Text(result.verdict, _COLOURS[result.verdict]).append(f"  {one_line(result.reason)}", "default")
     elif result.error:
         yield result.status, Text(_lines(result.error.found), "red")
     else:
@@ -303,7 +303,7 @@ def _outside_facts(result: "OutsideResult") -> Iterator[tuple[str, Text]]:
     for note in result.notes:
         yield "note", Text(one_line(note), "yellow")
     if result.verdict:
-        yield "verdict", Text(result.verdict, _COLOURS[result.verdict]).append(f"  {result.reason}", "default")
+        yield "verdict", Text(result.verdict, _COLOURS[result.verdict]).append(f"  {one_line(result.reason)}", "default")
 
 
 def _difference(comparison: Comparison) -> str:
