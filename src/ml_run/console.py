@@ -16,7 +16,7 @@ from rich.text import Text
 from ml_run.errors import ConfigError, MlRunError
 from ml_run.events import logger, one_line
 from ml_run.redaction import redact
-from ml_run.results import Comparison, Deployment, Estimate, Record, RunRecord, RunResult
+from ml_run.results import Comparison, Deployment, Estimate, Record, RunRecord, RunResult, VerdictWord
 from ml_run.wording import duration, number_of, percent, signed, signed_with_interval
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     if result.synthetic:
         yield "", Text("SYNTHETIC data: a smoke test of the tool, no claim about any language", "yellow")
     if result.verdict:
-        yield "verdict", Text(result.verdict, _COLOURS[result.verdict]).append(f"  {one_line(result.reason)}", "default")
+        yield "verdict", _verdict(result.verdict, result.reason)
     elif result.error:
         yield result.status, Text(_lines(result.error.found), "red")
     else:
@@ -254,6 +254,10 @@ def _facts(result: RunResult) -> Iterator[tuple[str, Text]]:
         registered = result.registration
         note = registered.reason if registered.status == "pending" else f"MLflow run {registered.run_id}"
         yield "registry", Text(f"{registered.status}: {note}")
+
+
+def _verdict(verdict: VerdictWord, reason: str) -> Text:
+    return Text(verdict, _COLOURS[verdict]).append(f"  {one_line(reason)}", "default")
 
 
 def _criteria_table(result: RunResult) -> Table:
@@ -303,7 +307,7 @@ def _outside_facts(result: "OutsideResult") -> Iterator[tuple[str, Text]]:
     for note in result.notes:
         yield "note", Text(one_line(note), "yellow")
     if result.verdict:
-        yield "verdict", Text(result.verdict, _COLOURS[result.verdict]).append(f"  {one_line(result.reason)}", "default")
+        yield "verdict", _verdict(result.verdict, result.reason)
 
 
 def _difference(comparison: Comparison) -> str:
