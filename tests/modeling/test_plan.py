@@ -71,6 +71,7 @@ def test_r12_a_killed_training_without_end_gives_the_same_weights(unbounded, tmp
     assert trained.global_step == unbounded[1].global_step
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_the_bound(tmp_path):
     """150 rows in batches of 16 are 10 steps an epoch, and 30 epochs at most."""
     write_project(tmp_path, training={"epochs": "auto"})
