@@ -37,7 +37,7 @@ def match(rows: Identity, other: Identity, language: str | None, *, all_of_other
     """Find each of `rows` in `other`.
 
     They are matched by the first of these that both files hold in every row: an identifier (`id`, `row_id`, `gold_id`;
-    another in each row), the text (normalised as for copies; rows that say the same are paired in their order), the
+    another in each of `rows`), the text (normalised as for copies; rows that say the same are paired in their order), the
     content hash, the line (with its file) in the file that was predicted. Files that share none of these are matched
     by their order, if they have equally many rows.
 
@@ -92,7 +92,7 @@ def _is(rows: Sequence[int]) -> str:
 
 def _keys(rows: Identity, other: Identity, language: str | None) -> tuple[str, list[str], list[str]]:
     for name in IDS:
-        if name in rows.ids and name in other.ids:
+        if name in rows.ids and name in other.ids and len(set(rows.ids[name])) == len(rows):
             return f"the field {name}", rows.ids[name], other.ids[name]
     if rows.texts and other.texts:
         hashes = text_hashes(rows.texts + other.texts, language)
@@ -121,7 +121,7 @@ def text_hashes(texts: list[str], language: str | None) -> list[str]:
 
 def _lines(rows: Identity, other: Identity) -> tuple[list[str], list[str]] | None:
     """Lines of the file that was predicted; with its name where one side tells of several files."""
-    if rows.places is None or other.places is None:
+    if rows.places is None or other.places is None or len(set(rows.places)) < len(rows):
         return None
     several = any(len({file for file, _ in side}) > 1 for side in (rows.places, other.places))
     ours, theirs = (

@@ -12,11 +12,13 @@ from ml_run import files
 from ml_run.conclusion import VERDICT_CODES, scores_by_model, shortened
 from ml_run.errors import ExitCode, UsageError
 from ml_run.evaluation.judging import Other, judge
+from ml_run.evaluation.slicing import Traits
 from ml_run.events import emit
-from ml_run.experiment import EXPERIMENTS, write_record
+from ml_run.experiment import EXPERIMENTS, Experiment, write_record
 from ml_run.outside.cases import Case, read_case
+from ml_run.outside.origin import find_origin
 from ml_run.outside.record import OutsideResult
-from ml_run.results import Comparison, Estimate
+from ml_run.results import Calibration, Comparison, Estimate
 from ml_run.stages.gate import decide
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def judge_predictions(
         NotReadyError: the predictions cannot carry a verdict; names file and line.
     """
     case = read_case(path, against, loaded, project)
-    evaluation = _evaluate(case)
+    evaluation = _evaluate(case, loaded.config.data.language)
     verdict = decide(_with_missing_baselines(evaluation), loaded.config.gate, loaded.config.deployment)
     name = _folder_name(path, against)
     result = OutsideResult(
@@ -74,19 +76,21 @@ def judge_predictions(
     return _leave(result, case, evaluation, verdict, loaded.config, project)
 
 
-def _evaluate(case: Case) -> Evaluation:
+def _evaluate(case: Case, language: str | None) -> Evaluation:
     others = [Other(case.predictions(case.against, "production"))] if case.against else []
+    candidate, origin = case.predictions(case.given, "candidate"), find_origin(case.given.path, case.given.digest)
     # Of the rows alone, so that the same predictions are judged the same wherever they lie.
-    seed = int(files.hash_value(sorted(zip(case.rows.hashes, case.rows.labels, strict=True)))[:8], 16)
-    judged = judge(case.rows, case.labels, case.predictions(case.given, "candidate"), others, seed=seed)
-    update: dict[str, object] = {"model_digest": case.given.digest}
+    rows = sorted(zip(case.rows.hashes, case.rows.labels, strict=True))
+    seed = origin.seed if origin else int(files.hash_value(rows)[:8], 16)
+    judged = judge(case.rows, case.labels, candidate, others, seed=seed, traits=Traits(language=language))
+    update: dict[str, object] = {"model_digest": origin.model if origin else case.given.digest}
     if case.against is not None:
         update["production_version"] = case.against.name
     return _with_confidence(judged.model_copy(update=update), case, seed)
 
 
 def _with_confidence(evaluation: Evaluation, case: Case, seed: int) -> Evaluation:
-    """Calibration of a model that tells only how sure it is of the label it gave."""
+    """What can be said of a model that tells only how sure it is of the label it gave."""
     import numpy as np
 
     from ml_run import statistics
@@ -95,15 +99,22 @@ def _with_confidence(evaluation: Evaluation, case: Case, seed: int) -> Evaluatio
     if confidence is None:
         return evaluation
     right = np.array([said == true for said, true in zip(case.given.predicted, case.rows.labels, strict=True)])
+    ece = statistics.expected_calibration_error(confidence, right)
     chance = statistics.ece_of_calibrated(confidence, seed=seed)
-    scores = {
-        "ece": statistics.expected_calibration_error(confidence, right),
-        "ece_floor": chance[0] if chance else None,
-        "ece_ceiling": chance[1] if chance else None,
-    }
+    scores = {"ece": ece, "ece_floor": chance[0] if chance else None, "ece_ceiling": chance[1] if chance else None}
+    calibration = Calibration(
+        n=len(right),
+        bins=statistics.reliability_bins(confidence, right),
+        temperature=None,
+        ece=ece,
+        ece_with_temperature=None,
+        log_loss=None,
+        log_loss_with_temperature=None,
+    )
     return evaluation.model_copy(
         update={
             "candidate": evaluation.candidate.model_copy(update=scores),
+            "calibration": calibration,
             "risk_coverage": statistics.risk_coverage(confidence, right),
         }
     )
@@ -146,12 +157,13 @@ def _leave(
         with files.locked(root / ".evaluate.lock", wait=_PATIENCE_SECONDS, refusal=refusal):
             files.sweep(root)
             with files.atomic_folder(project / result.folder) as folder:
-                write_record(folder / "metrics.json", evaluation)
-                write_record(folder / "verdict.json", verdict)
+                made = Experiment(folder, project)
+                write_record(made.metrics, evaluation)
+                write_record(made.verdict, verdict)
                 if _report(folder, case, evaluation, verdict, config):
                     result = result.model_copy(update={"report": f"{result.folder}/report.html"})
                 result = result.model_copy(update=dict(shortened(result)))
-                files.write_json(folder / "result.json", result.told())
+                files.write_json(made.result, result.told())
     except OSError as error:
         remedy = "start ml-run in a folder you may write to"
         raise UsageError(f"cannot write here: {error.strerror}", where=str(root), remedy=remedy) from None

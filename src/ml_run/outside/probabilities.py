@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ml_run.outside.fields import Fields
     from ml_run.reading import Source
 
-TOLERANCE = 0.01
+TOLERANCE = 0.02
 """How far the probabilities of a row may sum to something else than 1: they may be rounded."""
 _EXACT = 1e-9
 _LONGEST = 40

@@ -33,7 +33,7 @@ class Identity:
     lines: list[int]
     """1-based physical line of each row in it."""
     ids: dict[str, list[str]]
-    """Fields that hold another identifier in every row."""
+    """Fields that hold an identifier in every row."""
     texts: list[str] | None
     """None where a row has no text."""
     hashes: list[str] | None
@@ -50,7 +50,9 @@ class Given:
     """What one file of predictions says of n rows."""
 
     name: str
-    """The file, as the user named it."""
+    """The file, relative to the project folder."""
+    path: Path
+    """Absolute."""
     identity: Identity
     """Of these rows: of the test file's, once they are joined with it."""
     digest: str
@@ -106,6 +108,7 @@ def read_predictions(path: Path, config: DataConfig, project: Path) -> Given:
     soft, note = read_probabilities(source, fields, tidy, frozenset(predicted) | frozenset(true or ()))
     given = Given(
         name=source.name,
+        path=path.absolute(),
         identity=identify(source, fields.text),
         digest=files.hash_file(path),
         true=true,
@@ -170,7 +173,7 @@ def identify(source: Source, text: tuple[str, ...]) -> Identity:
     return Identity(
         name=source.name,
         lines=[row.line for row in source.rows],
-        ids={name: values for name in IDS if (values := _complete(source, name)) and len(set(values)) == len(values)},
+        ids={name: values for name in IDS if (values := _complete(source, name))},
         texts=_texts(source, text) if text else None,
         hashes=_complete(source, HASH),
         places=_places(source),
@@ -200,8 +203,7 @@ def _places(source: Source) -> list[tuple[str, int]] | None:
     if lines is None or not all(line.isdecimal() for line in lines):
         return None
     names = _complete(source, FILE) or [""] * len(lines)
-    places = [(name, int(line)) for name, line in zip(names, lines, strict=True)]
-    return places if len(set(places)) == len(places) else None
+    return [(name, int(line)) for name, line in zip(names, lines, strict=True)]
 
 
 # --- what probabilities say of predictions --------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_run import files
-from ml_run.reporting import markdown, mistake_sections, page, score_sections
+from ml_run.reporting import markdown, mistake_sections, page, score_sections, trust_sections
 from ml_run.reporting.document import (
     Code,
     Content,
@@ -24,7 +24,7 @@ from ml_run.reporting.document import (
     table,
 )
 from ml_run.reporting.opening import MEANING, compared_with
-from ml_run.wording import number_of, percent, score, sentence, signed_with_interval, with_interval
+from ml_run.wording import number_of, percent, sentence, signed_with_interval, with_interval
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ class Judged:
 
 
 def write_predictions_report(judged: Judged, folder: Path) -> Path:
-    """Write `report.md`, `report.html` and `figures/*.svg`; the same predictions give the same bytes.
+    """Write `report.md`, `report.html` and `evaluation/figures/*.svg`; the same predictions give the same bytes.
 
     Args:
         judged: what came of it.
@@ -63,8 +63,8 @@ def write_predictions_report(judged: Judged, folder: Path) -> Path:
     for section in document.sections:
         for figure in section.content:
             if isinstance(figure, Figure):
-                files.write_text(folder / "figures" / f"{figure.name}.svg", figure.file)
-    files.write_text(folder / "report.md", markdown.render(document, figures="figures"))
+                files.write_text(folder / "evaluation" / "figures" / f"{figure.name}.svg", figure.file)
+    files.write_text(folder / "report.md", markdown.render(document, figures="evaluation/figures"))
     files.write_text(folder / "report.html", page.render(document))
     return folder / "report.html"
 
@@ -109,12 +109,11 @@ def _sections(judged: Judged) -> list[Section]:
     )
     found = [mistake_sections.mistakes(evaluation), score_sections.criteria(judged.verdict)]
     found.append(Section("scores", "Scores", (said, *score_sections.score_evidence(judged.config, evaluation))))
+    found += trust_sections.trust(judged.config, evaluation)
     return [*found, Section("sources", "What was judged", tuple(_sources(judged)))]
 
 
 def _sources(judged: Judged) -> list[Content]:
     rows: list[list[Loose]] = [[what, Code(name), Code(digest)] for what, name, digest in judged.sources]
     content: list[Content] = [table("Files", ["", "File", "SHA-256"], rows)]
-    content += [bullets([sentence(note) for note in judged.notes])] if judged.notes else []
-    ece = score(judged.evaluation.candidate.ece)
-    return [*content, paragraph(f"Expected calibration error of the candidate: {ece}.")]
+    return [*content, bullets([sentence(note) for note in judged.notes])] if judged.notes else content
