@@ -311,8 +311,8 @@ def test_a_killed_training_on_windows_and_mean_ends_as_an_undisturbed_one(tmp_pa
 
     rows = {name: long_rows(count, seed) for seed, (name, count) in enumerate({"train": 48, "val": 18}.items())}
     model = {"max_length": 24, "long_text": "windows", "pooling": "mean"}
-    work, killed = (prepare(tmp_path / name, rows=rows, model=model) for name in ("a", "b"))
-    training = Training(killed, Faults(signals=(9,), at=6, every_step=True))
+    work, killed = (prepare(tmp_path / name, rows=rows, model=model, epochs=2, batch_size=8) for name in ("a", "b"))
+    training = Training(killed, Faults(signals=(9,), at=8, every_step=True))
     trained = work.train()
     assert training.wait().code == -9
     killed.train()
