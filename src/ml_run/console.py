@@ -28,6 +28,7 @@ PLAIN_PROGRESS_SECONDS = 30.0
 """Where stderr is no terminal, a progress line is written this often: CI logs stay short."""
 _MARKS = {"stage_finished": ("✔", "green"), "stage_failed": ("✘", "red"), "stage_skipped": ("↷", "dim")}
 _COLOURS = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow"}
+_SYNTHETIC = "SYNTHETIC data: a smoke test of the tool, no claim about any language"
 _LINE_MARKS = {
     "error": ("✘", "red"),
     "warning": ("⚠", "yellow"),
@@ -238,7 +239,7 @@ def _facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     name = "" if result.id.endswith(result.name) else f"  {result.name}"
     yield "run", Text(f"{result.id}{name}")
     if result.synthetic:
-        yield "", Text("SYNTHETIC data: a smoke test of the tool, no claim about any language", "yellow")
+        yield "", Text(_SYNTHETIC, "yellow")
     if result.verdict:
         yield "verdict", _verdict(result.verdict, result.reason)
     elif result.error:
@@ -300,6 +301,8 @@ def print_outside(result: "OutsideResult") -> None:
 def _outside_facts(result: "OutsideResult") -> Iterator[tuple[str, Text]]:
     rows = f"{number_of(result.n_test or 0, 'row')}, {number_of(result.labels, 'label')}"
     yield "candidate", Text(f"{one_line(result.predictions)}  {rows}")
+    if result.synthetic:
+        yield "", Text(_SYNTHETIC, "yellow")
     if result.matched:
         yield "judged on", Text(one_line(result.matched))
     if result.against:

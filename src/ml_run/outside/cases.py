@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FEWEST_LABELS = 2
 _MOST_NAMED = 5
+_SYNTHETIC = "synthetic"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Case:
     matched: str
     """By what the rows were matched with the test file; empty where the predictions hold their true labels."""
     notes: tuple[str, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a file says of itself that it is SYNTHETIC."""
+        return any(_SYNTHETIC in name.lower() for name in {self.given.name, *self.rows.files})
 
     def predictions(self, given: Given, name: str) -> Predictions:
         """What `given` says, its labels matched by name; one that no row truly has becomes id k."""

@@ -37,9 +37,9 @@ def match(rows: Identity, other: Identity, language: str | None, *, all_of_other
     """Find each of `rows` in `other`.
 
     They are matched by the first of these that both files hold in every row: an identifier (`id`, `row_id`, `gold_id`;
-    another in each of `rows`), the text (normalised as for copies; rows that say the same are paired in their order), the
-    content hash, the line (with its file) in the file that was predicted. Files that share none of these are matched
-    by their order, if they have equally many rows.
+    another in each of `rows`), the text (normalised as for copies; rows that say the same are paired in their order),
+    the content hash, the line (with its file) in the file that was predicted. Files that share none of these are
+    matched by their order, if they have equally many rows.
 
     Args:
         rows: what is looked for.

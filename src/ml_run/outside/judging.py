@@ -66,6 +66,7 @@ def judge_predictions(
         scores=scores_by_model(evaluation),
         n_test=evaluation.n,
         next_step="" if verdict.criteria else _NO_THRESHOLD,
+        synthetic=case.synthetic,
         predictions=case.given.name,
         against=case.against.name if case.against else None,
         labels=len(case.labels),
@@ -176,7 +177,7 @@ def _report(folder: Path, case: Case, evaluation: Evaluation, verdict: Verdict, 
     sources = [("candidate", case.given)] + ([("production", case.against)] if case.against else [])
     named = tuple((what, given.name, given.digest) for what, given in sources)
     try:
-        write_predictions_report(Judged(config, evaluation, verdict, named, case.notes), folder)
+        write_predictions_report(Judged(config, evaluation, verdict, named, case.notes, case.synthetic), folder)
     except Exception as error:  # noqa: BLE001 -- the verdict must come out even where its report does not
         emit("warning", f"the report could not be written: {error}", level=logging.WARNING)
         return False

@@ -222,8 +222,8 @@ def _contradictions(given: Given) -> list[str]:
     bad = np.flatnonzero(own < values.max(1) - _TIE)
     if not len(bad):
         return []
-    rows = f"{number_of(len(bad), 'row')}, first in line {given.identity.lines[bad[0]]}"
-    return [f"{given.name}: the predicted label is not the most probable one ({rows}); the predicted label counts"]
+    rows = f"in {number_of(len(bad), 'row')}, first line {given.identity.lines[bad[0]]},"
+    return [f"{given.name}: {rows} the predicted label is not the most probable one; the predicted one counts"]
 
 
 _TIE = 1e-6

@@ -33,4 +33,4 @@ class OutsideResult(RunResult):
 
     def told(self) -> dict[str, object]:
         """The object that `--json` prints."""
-        return self.model_dump(mode="json", exclude=_OF_RUNS | {"error", "synthetic"})
+        return self.model_dump(mode="json", exclude=_OF_RUNS | {"error"})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_run import files
-from ml_run.reporting import markdown, mistake_sections, page, score_sections, trust_sections
+from ml_run.reporting import markdown, mistake_sections, page, score_sections, slice_sections, trust_sections
 from ml_run.reporting.document import (
     Code,
     Content,
@@ -24,6 +24,7 @@ from ml_run.reporting.document import (
     table,
 )
 from ml_run.reporting.opening import MEANING, compared_with
+from ml_run.reporting.report import SYNTHETIC
 from ml_run.wording import number_of, percent, sentence, signed_with_interval, with_interval
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Judged:
     """What each file is, its name, and its SHA-256."""
     notes: tuple[str, ...]
     """What was seen in reading them."""
+    synthetic: bool
+    """A file says of itself that it is SYNTHETIC."""
 
 
 def write_predictions_report(judged: Judged, folder: Path) -> Path:
@@ -72,8 +75,9 @@ def write_predictions_report(judged: Judged, folder: Path) -> Path:
 def _document(judged: Judged) -> Document:
     evaluation = judged.evaluation
     about = rich(f"{number_of(evaluation.n, 'row')}, {number_of(len(evaluation.labels), 'label')}")
+    banner = SYNTHETIC if judged.synthetic else ""
     return Document(
-        "Report on predictions", judged.sources[0][1], about, "", _opening(judged), tuple(_sections(judged))
+        "Report on predictions", judged.sources[0][1], about, banner, _opening(judged), tuple(_sections(judged))
     )
 
 
@@ -109,7 +113,7 @@ def _sections(judged: Judged) -> list[Section]:
     )
     found = [mistake_sections.mistakes(evaluation), score_sections.criteria(judged.verdict)]
     found.append(Section("scores", "Scores", (said, *score_sections.score_evidence(judged.config, evaluation))))
-    found += trust_sections.trust(judged.config, evaluation)
+    found += [*slice_sections.weaker(evaluation), *trust_sections.trust(judged.config, evaluation)]
     return [*found, Section("sources", "What was judged", tuple(_sources(judged)))]
 
 
