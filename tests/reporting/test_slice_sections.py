@@ -63,7 +63,7 @@ def test_without_a_weak_slice_the_report_does_not_promise_that_there_is_none():
 def test_slices_of_few_rows_are_counted_and_not_judged():
     """They stand below the table, with what was right, and never in it."""
     found = evaluation(one(), one("tiny", 0.25, worse=None, n=8))
-    assert "Too few rows to judge: tiny (2 of 8 right)." in written(found)
+    assert "Too few rows, in them or beside them, to judge: tiny (2 of 8 right)." in written(found)
     tables = [part for part in sections(found)[0].content if isinstance(part, Table)]
     assert [row[0][0].text for row in tables[0].rows] == ["village"]
 
@@ -81,15 +81,10 @@ def test_who_should_not_rely_on_it_is_said_for_each_weak_slice():
     """A slice that is weaker beyond chance becomes a limit of use; one that is not does not."""
     found = evaluation(one(), one("longer than is read", 0.7, kind="cut"), one("paper", 0.8, worse=False))
     said = ["".join(p if isinstance(p, str) else p.text for p in line) for line in slice_sections.not_for(found)]
+    numbers = "{} % of them got the right label, {} points fewer than of the others, and more than chance explains."
     assert said == [
-        (
-            "Do not rely on it for texts of the source village: 50.0 % of them got the right label, 40.0 points fewer than "
-            "of the others, and more than chance explains."
-        ),
-        (
-            "Do not rely on it for texts longer than is read: 70.0 % of them got the right label, 20.0 points fewer than "
-            "of the others, and more than chance explains."
-        ),
+        f"Do not rely on it for texts of the source village: {numbers.format('50.0', '40.0')}",
+        f"Do not rely on it for texts longer than is read: {numbers.format('70.0', '20.0')}",
     ]
 
 

@@ -146,7 +146,7 @@ def _weaker(one: SliceScores) -> str:
 def _too_few(few: list[SliceScores]) -> list[Content]:
     if not few:
         return []
-    said: list[Loose] = ["Too few rows to judge: "]
+    said: list[Loose] = ["Too few rows, in them or beside them, to judge: "]
     for number, one in enumerate(few[:_NAMED]):
         name = User(one.name) if one.kind == "group" else one.name
         right = round(one.n * (one.accuracy.value or 0.0))
