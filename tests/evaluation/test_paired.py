@@ -14,7 +14,7 @@ TRUE = np.repeat([0, 1, 2], 50)
 def right_on(share, label=None):
     """Predictions that are right on all rows, but on the last of each class (or of one) only on `share`."""
     chance = np.arange(150) % 50 < round(50 * share)
-    chance = chance | (TRUE != label) if label is not None else chance
+    chance = chance | (label != TRUE) if label is not None else chance
     return np.where(chance, TRUE, (TRUE + 1) % 3)
 
 
