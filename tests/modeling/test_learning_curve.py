@@ -6,8 +6,9 @@ import time
 import pytest
 
 from conftest import LABELS, SHARED, make_rows
-from ml_run.modeling.learning_curve import REPETITIONS, PowerLaw, fit_power_law, learning_curve, nested_order, sizes_of
+from ml_run.modeling.learning_curve import REPETITIONS, learning_curve, nested_order, sizes_of
 from ml_run.modeling.linear_tuning import Rows
+from ml_run.modeling.power_law import PowerLaw, fit_power_law
 from ml_run.results import LinearTrial
 
 _CHANCE = random.Random(0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ml_run.modeling.linear_tuning import Rows, Setting, draw_rows, fewest_rows, fit_svm
 from ml_run.modeling.ngrams import learn_vocabulary
+from ml_run.modeling.power_law import PowerLaw, fit_power_law
 from ml_run.results import LearningCurve, LearningPoint
 from ml_run.wording import number_of, score
 
@@ -35,10 +36,6 @@ _FEWEST_SIZES, _FEWEST_ROWS, _FEWEST_VAL = 4, 40, 20
 _DRAWS = 200
 _FARTHEST = 20
 """Times the present rows: farther a curve from a tenth of the rows to all of them tells nothing."""
-_LOW, _HIGH = (0.0, 0.0, 0.05), (1.0, 1.0, 2.0)
-"""Bounds of a, b (at the present rows) and c: scores lie between 0 and 1, and few rows cannot tell slower growth."""
-_OUTLYING = 0.01
-"""Residuals beyond it count by their size in place of its square."""
 _TAIL = 0.025
 
 Outcome = Literal["reached", "within_reach", "out_of_reach", "unknown", "no_threshold"]
@@ -202,51 +199,6 @@ class _Measured:
         hits = np.bincount(true[true == given], minlength=self.k)
         occurs = support > 0
         return float((2 * hits[occurs] / (support + guessed)[occurs]).mean())
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """score = a - b * rows ** -c."""
-
-    a: float
-    b: float
-    c: float
-
-    def rows_for(self, target: float) -> float:
-        """Rows at which the score is `target`; infinity where it never is."""
-        if target >= self.a:
-            return math.inf
-        return float((self.b / (self.a - target)) ** (1 / self.c))
-
-    def score_at(self, rows: float) -> float:
-        """The score with that many rows."""
-        return float(self.a - self.b * rows**-self.c)
-
-
-def fit_power_law(sizes: Sequence[int], scores: Sequence[float] | NDArray[np.float64]) -> PowerLaw:
-    """Fit by bounded, robust least squares (soft L1), the j-th of m sizes with weight j / m.
-
-    Args:
-        sizes: rows, the smallest first [m].
-        scores: macro-F1 of each [m].
-    """
-    import numpy as np
-    from scipy.optimize import least_squares
-
-    share, measured = np.asarray(sizes, float) / sizes[-1], np.asarray(scores, float)
-    weight = np.sqrt(np.arange(1, len(share) + 1) / len(share))
-
-    def residuals(law: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(weight * (law[0] - law[1] * share ** -law[2] - measured))
-
-    def slopes(law: NDArray[np.float64]) -> NDArray[np.float64]:
-        power = share ** -law[2]
-        return np.asarray(weight[:, None] * np.stack([np.ones_like(power), -power, law[1] * power * np.log(share)], 1))
-
-    start = (min(0.95, measured[-1] + 0.05), 0.1, 0.5)
-    found = least_squares(residuals, start, slopes, bounds=(_LOW, _HIGH), loss="soft_l1", f_scale=_OUTLYING)
-    a, b, c = (float(value) for value in found.x)
-    return PowerLaw(a, b * sizes[-1] ** c, c)
 
 
 # --- what follows -----------------------------------------------------------------------------------------------------
