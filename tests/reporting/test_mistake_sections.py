@@ -96,6 +96,11 @@ def test_the_surest_and_what_others_got_right_have_tables_of_their_own():
     )
 
 
+def test_predictions_without_texts_still_say_where():
+    """The file and the line are all that is known of such a row."""
+    assert "| data/test.jsonl:4 | – | 97.0 % |" in told(make_mistakes(mistake(3, "")))[-1]
+
+
 def test_doubtful_labels_are_called_suspicions_and_their_file_is_named():
     """How many, why, that nothing was changed, what they are worth and how corrections come back."""
     found = make_mistakes(

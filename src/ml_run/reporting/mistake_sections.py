@@ -181,6 +181,8 @@ class _Told:
 
 def _text(mistake: Mistake) -> Loose:
     """The text with the words that pushed marked; those that are cut off are named behind it."""
+    if not mistake.text:  # predictions from elsewhere may come without their texts
+        return _NONE
     parts: list[tuple[str, bool]] = []
     done = 0
     here = {pushed.start: len(pushed.text) for pushed in mistake.pushed if pushed.start is not None}
