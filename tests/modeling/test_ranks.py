@@ -11,7 +11,8 @@ ROWS = [{"input_ids": [[0] * length], "labels": length % 3} for length in (9, 8,
 def test_shares_are_the_batch():
     """Every row of a batch goes to one process, and rows sorted by length make parts of like length."""
     parts = [Ranks(number, 2).share(ROWS) for number in range(2)]
-    assert [[len(row["input_ids"][0]) for row in part] for part in parts] == [[9, 7, 4], [8, 5]]
+    assert [[len(row["input_ids"][0]) for row in part] for part in parts] == [[9, 7, 4], [8, 5, 9]]
+    assert [row["labels"] for row in parts[1]] == [2, 2, -100]
     assert ALONE.share(ROWS) == ROWS
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
-_NO_LABEL = -100  # cross-entropy leaves it out, and the Trainer does not count it
+NO_LABEL = -100  # cross-entropy leaves it out, and the Trainer does not count it
 _T = TypeVar("_T")
 
 
@@ -66,10 +66,12 @@ class Ranks:
     def share(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """This process's part of a batch: every `count`-th row, so that rows sorted by length make even parts.
 
-        A batch with fewer rows than processes leaves some without: these take its first row without its label, which
-        adds nothing to the loss, since all processes must walk through the model together.
+        All parts have as many rows, since all processes must walk through the model together and their answers are
+        put together: what is missing is the batch's first row without its label, which adds nothing to loss and scores.
         """
-        return list(rows[self.number :: self.count]) or [{**rows[0], "labels": _NO_LABEL}]
+        part = list(rows[self.number :: self.count])
+        missing = -(-len(rows) // self.count) - len(part)
+        return part + missing * [{**rows[0], "labels": NO_LABEL}]
 
 
 ALONE = Ranks()

@@ -34,7 +34,7 @@ from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Sealing, S
 from ml_run.modeling.checkpoints import Note
 from ml_run.modeling.loading import BaseModel
 from ml_run.modeling.plan import Plan
-from ml_run.modeling.ranks import ALONE, Ranks
+from ml_run.modeling.ranks import ALONE, NO_LABEL, Ranks
 from ml_run.modeling.scoring import softmax
 from ml_run.modeling.seeds import Part
 
@@ -110,9 +110,11 @@ def scores(prediction: EvalPrediction) -> dict[str, Any]:
     to row: the standard deviation over the rows of each class's logit less the row's mean, averaged over the classes.
 
     Args:
-        prediction: logits [rows, labels] and label ids [rows].
+        prediction: logits [rows, labels] and label ids [rows]; rows without a label are left out.
     """
-    logits, truth = np.asarray(prediction.predictions, dtype=np.float64), np.asarray(prediction.label_ids)
+    labelled = np.asarray(prediction.label_ids) != NO_LABEL
+    logits = np.asarray(prediction.predictions, dtype=np.float64)[labelled]
+    truth = np.asarray(prediction.label_ids)[labelled]
     confusion = statistics.confusion_matrix(truth, logits.argmax(axis=1), logits.shape[1])
     log_loss = statistics.log_loss(softmax(logits), truth)
     return {
@@ -191,18 +193,23 @@ class OrderedTrainer(Trainer):
         """What the Trainer adds up in its state, without counting the model's parameters anew for each batch."""
         return int(self._flops_per_token * inputs["input_ids"].numel())
 
-    def get_train_dataloader(self) -> Any:
+    def _get_dataloader(self, *, batch_size: int, is_training: bool = False, **given: Any) -> Any:
         """Batches as one process would draw them, of which each process keeps its share."""
-        if self._processes.count == 1:
-            return super().get_train_dataloader()
+        rows = batch_size if is_training else batch_size * self._processes.count
         pad: Any = self.data_collator
-        self.data_collator = lambda rows: pad(self._processes.share(rows))
-        loader = super().get_train_dataloader()
+        self.data_collator = (lambda rows: pad(self._processes.share(rows))) if self._processes.count > 1 else pad
+        loader = super()._get_dataloader(batch_size=rows, is_training=is_training, **given)
         self.data_collator = pad
-        # accelerate would give each process other batches, and fill up the last one
-        batches: Any = loader.batch_sampler
-        batches.num_processes, batches.process_index, batches.even_batches = 1, 0, False
+        if self._processes.count > 1:
+            # accelerate would give each process other batches, and fill up the last one
+            batches: Any = loader.batch_sampler
+            batches.num_processes, batches.process_index, batches.even_batches = 1, 0, False
         return loader
+
+    def evaluation_loop(self, *args: Any, **given: Any) -> Any:
+        """Score the rows of every process; those that only fill up have no label, wherever they stand."""
+        self.gather_function = self.accelerator.gather
+        return super().evaluation_loop(*args, **given)
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)
