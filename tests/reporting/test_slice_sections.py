@@ -72,7 +72,7 @@ def test_many_slices_are_cut_off_and_counted():
     """At most twelve are shown unless more are weaker; the rest is counted and found elsewhere."""
     many = [one(f"s{n:02}", 0.8, worse=False) for n in range(40)]
     text = written(evaluation(*many))
-    assert "28 further slices are in evaluation/metrics.json; none of them is weaker beyond chance." in text
+    assert "28 further slices are in the record of the evaluation; none of them is weaker beyond chance." in text
     assert "s11" in text
     assert "s12" not in text
 

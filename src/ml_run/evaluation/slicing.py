@@ -28,8 +28,10 @@ MOST_GROUPS = 30
 """Groups that are slices of their own; the smaller ones are one slice together."""
 _FEWEST_OF_A_GROUP = 5
 """Rows below which a group is summed up with others in any case."""
-_MOST_CHARACTERS = 4_000_000
-"""Of the texts that are searched for stretches of another language: some two seconds. More are not searched."""
+_MOST_CHARACTERS = 30_000_000
+"""Of texts whose language is looked at: some three seconds. Of more, none is."""
+_MOST_SEARCHED = 2_000_000
+"""Of texts that are searched for passages in another language: some two seconds. Of more, none is."""
 _MOSTLY = 0.5
 
 
@@ -126,7 +128,7 @@ def _languages(texts: list[str], code: str | None) -> Iterator[Part]:
 
     expected = find_language(code) if code else None
     judge = voter(expected) if expected else None
-    if expected is None or judge is None:
+    if expected is None or judge is None or sum(map(len, texts)) > _MOST_CHARACTERS:
         return
     said = np.array([judge(text).judgement for text in texts])
     if (said == "wrong").sum() > _MOSTLY * (said != "unknown").sum():
@@ -135,7 +137,7 @@ def _languages(texts: list[str], code: str | None) -> Iterator[Part]:
     yield Part("language", "of unknown language", said == "unknown")
     right = np.flatnonzero(said == "right")
     both = expected.pycld2 and expected.py3langid
-    if both and sum(len(texts[row]) for row in right) <= _MOST_CHARACTERS:
+    if both and sum(len(texts[row]) for row in right) <= _MOST_SEARCHED:
         mixed = np.zeros(len(texts), bool)
         mixed[[row for row in right if foreign_stretch(texts[row], expected)]] = True
         yield Part("language", "with a foreign passage", mixed)

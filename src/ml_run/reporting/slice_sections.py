@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ml_run.results import Evaluation, HeldOutScores, PreparedData, SliceScores, SourceDependence
 
 MOST_SHOWN = 12
-"""Slices in the chart and in the table, besides those that are weaker; evaluation/metrics.json has them all."""
+"""Slices in the chart and in the table, besides those that are weaker; the record has them all."""
 _NAMED = 12
 _KINDS = {
     "length": "length",
@@ -89,7 +89,7 @@ def _slices(evaluation: Evaluation) -> list[Content]:
     content: list[Content] = [paragraph(_asked(judged)), paragraph(*_answer(evaluation, worse))] if judged else []
     content += [slice_accuracy(shown, evaluation.candidate.accuracy), _table(shown)] if shown else []
     if left := len(judged) - len(shown):
-        rest = f"{number_of(left, 'further slice')} {'is' if left == 1 else 'are'} in evaluation/metrics.json"
+        rest = f"{number_of(left, 'further slice')} {'is' if left == 1 else 'are'} in the record of the evaluation"
         content.append(paragraph(f"{rest}; none of them is weaker beyond chance."))
     return [*content, *_too_few(few)]
 
