@@ -420,8 +420,10 @@ def test_label_map_makes_the_labels_of_both_files_the_same(unlabelled):
         (lambda rows: rows[:-2], "2 rows of data/test.jsonl are missing; the first is data/test.jsonl:119"),
         (
             lambda rows: [*rows[2:], rows[2], rows[2]],
-            "2 rows of data/test.jsonl are missing; the first is data/test.jsonl:1; 2 rows are double; the first is line "
-            "119",
+            (
+                "2 rows of data/test.jsonl are missing; the first is data/test.jsonl:1; "
+                "2 rows are double; the first is line 119"
+            ),
         ),
         (
             lambda rows: [*rows, rows[0] | {"id": "new"}],
