@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from ml_run.evaluation.passages import joined, opening, words_of
 from ml_run.events import emit
 from ml_run.results import Mistakes, Pushed
-from ml_run.wording import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +25,15 @@ if TYPE_CHECKING:
     from ml_run.modeling.scoring import Scorer
     from ml_run.results import Mistake
 
+    Part = list[Word]
+    Ranked = tuple[float, Part]
+
 MOST_TEXTS = 25
-_PIECES = (60, 30, 15)
-"""Parts that a text is divided into, where it has more words; the first number that fits into the time is taken."""
+_PARTS = (30, 15, 8)
+"""Parts that a long text is first divided into; the first number that fits into the time is taken. In a text of up to
+twice as many words, each word is left out at once."""
+_KEPT, _FINER = 3, 6
+"""The strongest parts, each of which is divided again into so many, until they are words."""
 SECONDS = 10.0
 """Processor time of one thread that asking again may take: about that of the clock on a machine at rest."""
 _MOST_SHOWN = 5
@@ -44,11 +49,27 @@ class _Case(NamedTuple):
     mistake: Mistake
     text: str
     words: list[Word]
+    before: float
+    """Log-odds of the wrong label against the right one, of the whole text."""
 
-    def pieces(self, most: int) -> list[list[Word]]:
-        """The words in at most `most` parts of equal length, in their order."""
-        size = -(-len(self.words) // most)
-        return [self.words[start : start + size] for start in range(0, len(self.words), size or 1)]
+    def parts(self, first: int) -> list[Part]:
+        """What is left out in the first round: words, or parts of the text of equal length."""
+        return _divided(self.words, len(self.words) if len(self.words) <= 2 * first else first)
+
+    def asked(self, first: int) -> int:
+        """How often at most the model is asked about the text."""
+        parts = self.parts(first)
+        total, size = len(parts), max(map(len, parts), default=1)
+        while size > 1:
+            total += _KEPT * min(size, _FINER)
+            size = -(-size // _FINER)
+        return total
+
+
+def _divided(words: list[Word], most: int) -> list[Part]:
+    """The words in at most `most` parts of equal length, in their order."""
+    size = -(-len(words) // most) if words else 1
+    return [words[start : start + size] for start in range(0, len(words), size)]
 
 
 def explain(mistakes: Mistakes, texts: Sequence[str], scorer: Scorer, *, seconds: float = SECONDS) -> Mistakes:
@@ -64,23 +85,27 @@ def explain(mistakes: Mistakes, texts: Sequence[str], scorer: Scorer, *, seconds
     Returns:
         The mistakes, with `pushed` and `explained` filled in.
     """
-    cases = [_Case(m, texts[m.row], words_of(texts[m.row])) for m in _first(mistakes) if m.predicted in scorer.labels]
-    if not cases:
+    wanted = [mistake for mistake in _first(mistakes) if mistake.predicted in scorer.labels]
+    if not wanted:
         return mistakes
     emit("progress", "looking for the words that spoke for mistakes", stage="evaluate", done=0, total=1)
-    whole, per_text = _timed(scorer, [case.text for case in cases])
+    whole, per_text = _timed(scorer, [texts[mistake.row] for mistake in wanted])
+    cases = [
+        _Case(mistake, texts[mistake.row], words_of(texts[mistake.row]), _log_odds(mistake, logits, scorer))
+        for mistake, logits in zip(wanted, whole, strict=True)
+    ]
     affordable = seconds / per_text if per_text else float("inf")
-    most, number = _plan(cases, affordable)
+    first, number = _plan(cases, affordable)
     if not number:
-        left_out = f"it would take longer than {seconds:g} seconds: one text takes {per_text:.2f}"
+        why = f"it would take longer than {seconds:g} seconds: one text takes {per_text:.2f}"
         return mistakes.model_copy(
-            update={"explained": f"the words that spoke for mistakes were not looked for: {left_out}"}
+            update={"explained": f"the words that spoke for mistakes were not looked for: {why}"}
         )
-    pushed = _pushed(cases[:number], whole, most, scorer)
+    pushed = _pushed(cases[:number], first, scorer)
     return mistakes.model_copy(
         update={
             "shown": tuple(m.model_copy(update={"pushed": pushed.get(m.row, ())}) for m in mistakes.shown),
-            "explained": _how(cases[:number], most, len(mistakes.shown), seconds),
+            "explained": _how(cases[:number], first, len(cases), seconds),
         }
     )
 
@@ -106,50 +131,62 @@ def _timed(scorer: Scorer, texts: list[str]) -> tuple[NDArray[np.float32], float
 
 
 def _plan(cases: list[_Case], affordable: float) -> tuple[int, int]:
-    """Into how many parts texts are divided, and how many of `cases` can be asked about."""
-    for most in _PIECES:
-        if sum(len(case.pieces(most)) for case in cases) <= affordable:
-            return most, len(cases)
-    sums = accumulate(len(case.pieces(_PIECES[-1])) for case in cases)
-    return _PIECES[-1], sum(asked <= affordable for asked in sums)
+    """Into how many parts long texts are divided, and how many of `cases` can be asked about."""
+    for first in _PARTS:
+        if sum(case.asked(first) for case in cases) <= affordable:
+            return first, len(cases)
+    sums = accumulate(case.asked(_PARTS[-1]) for case in cases)
+    return _PARTS[-1], sum(asked <= affordable for asked in sums)
 
 
-def _pushed(cases: list[_Case], whole: NDArray[np.float32], most: int, scorer: Scorer) -> dict[int, tuple[Pushed, ...]]:
-    """The pushing words of each case, by its row; `whole` are the logits of the texts as they are."""
-    import numpy as np
+def _pushed(cases: list[_Case], first: int, scorer: Scorer) -> dict[int, tuple[Pushed, ...]]:
+    """The pushing words of each case, by its row."""
+    found = _ask(cases, [case.parts(first) for case in cases], scorer)
+    while coarse := [n for n, ranked in enumerate(found) if any(len(part) > 1 for _, part in ranked[:_KEPT])]:
+        finer = [[sub for _, part in found[n][:_KEPT] for sub in _divided(part, _FINER)] for n in coarse]
+        for n, ranked in zip(coarse, _ask([cases[n] for n in coarse], finer, scorer), strict=True):
+            found[n] = ranked
+    return {case.mistake.row: _strongest(case, ranked) for case, ranked in zip(cases, found, strict=True)}
 
-    parts = [case.pieces(most) for case in cases]
-    variants = [_without(case.text, part) for case, pieces in zip(cases, parts, strict=True) for part in pieces]
-    logits = scorer.logits(variants)
-    bounds = np.cumsum([0, *map(len, parts)])
-    found = {}
-    for number, case in enumerate(cases):
-        columns = [scorer.labels.index(name) for name in (str(case.mistake.predicted), case.mistake.label)]
-        wrong, right = logits[bounds[number] : bounds[number + 1], columns].astype(float).T
-        before = float(whole[number, columns[0]]) - float(whole[number, columns[1]])
-        found[case.mistake.row] = _strongest(case, parts[number], before - (wrong - right))
+
+def _log_odds(mistake: Mistake, logits: NDArray[np.float32], scorer: Scorer) -> float:
+    """Of the wrong label against the right one."""
+    wrong, right = (scorer.labels.index(name) for name in (str(mistake.predicted), mistake.label))
+    return float(logits[wrong]) - float(logits[right])
+
+
+def _ask(cases: list[_Case], parts: list[list[Part]], scorer: Scorer) -> list[list[Ranked]]:
+    """What leaving out each of its parts takes from the log-odds of each case, the most first."""
+    logits = iter(
+        scorer.logits([_without(case.text, p) for case, some in zip(cases, parts, strict=True) for p in some])
+    )
+    found = []
+    for case, some in zip(cases, parts, strict=True):
+        changes = [case.before - _log_odds(case.mistake, next(logits), scorer) for _ in some]
+        found.append(sorted(zip(changes, some, strict=True), key=lambda one: -one[0]))
     return found
 
 
-def _without(text: str, part: list[Word]) -> str:
+def _without(text: str, part: Part) -> str:
     return text[: part[0].start] + text[part[-1].end :]
 
 
-def _strongest(case: _Case, parts: list[list[Word]], changes: NDArray[np.float64]) -> tuple[Pushed, ...]:
-    """The parts of a text without which the log-odds of the wrong label fall most."""
+def _strongest(case: _Case, ranked: list[Ranked]) -> tuple[Pushed, ...]:
+    """The words without which the log-odds of the wrong label fall most."""
     starts = dict(zip((word.start for word in case.words), opening(case.words)[1], strict=False))
-    least = max(changes, default=0.0) * _LEAST_SHARE
+    least = max(0.0, ranked[0][0] * _LEAST_SHARE) if ranked else 0.0
     found = []
-    for number in sorted(range(len(parts)), key=lambda part: -changes[part])[:_MOST_SHOWN]:
-        part, change = parts[number], round(float(changes[number]), 3)
-        if change > 0 and change >= least:
-            is_shown = part[-1].start in starts
-            found.append(Pushed(text=joined(part), change=change, start=starts[part[0].start] if is_shown else None))
+    for change, part in ranked[:_MOST_SHOWN]:
+        if round(change, 3) > 0 and change >= least:
+            found.append(Pushed(text=joined(part), change=round(change, 3), start=starts.get(part[0].start)))
     return tuple(found)
 
 
-def _how(cases: list[_Case], most: int, shown: int, seconds: float) -> str:
-    longest = max(len(case.words) for case in cases)
-    together = f"; of long texts up to {number_of(-(-longest // most), 'word')} together" if longest > most else ""
-    fewer = f"; done for {len(cases)} of the {shown} mistakes shown, to stay within {seconds:g} seconds"
-    return _METHOD + together + (fewer if len(cases) < min(shown, MOST_TEXTS) else "")
+def _how(cases: list[_Case], first: int, wanted: int, seconds: float) -> str:
+    is_long = any(len(case.words) > 2 * first for case in cases)
+    longer = (
+        f"; of texts of more than {2 * first} words, {first} parts were left out first, then the words of the {_KEPT} "
+    )
+    longer += "parts that did most"
+    fewer = f"; done for {len(cases)} of {wanted} mistakes, to stay within {seconds:g} seconds"
+    return _METHOD + (longer if is_long else "") + (fewer if len(cases) < wanted else "")
