@@ -91,14 +91,23 @@ def test_intervals_of_a_difference_hold_the_truth(accuracy, discordant):
 
 
 @pytest.mark.parametrize(
-    ("support", "accuracy", "discordant"),
-    [(SUPPORT, 0.85, 0.08), (SUPPORT * 5, 0.85, 0.08), (np.array([70, 20, 10]), 0.9, 0.04), (np.full(20, 5), 0.8, 0.1)],
-    ids=["200 rows", "1,000 rows", "100 rows", "20 classes of 5"],
+    ("support", "accuracy", "difference", "discordant"),
+    [
+        (SUPPORT, 0.85, -0.03, 0.08),
+        (SUPPORT * 5, 0.85, -0.03, 0.08),
+        (np.array([70, 20, 10]), 0.9, -0.03, 0.04),
+        (np.array([70, 20, 10]), 0.9, -0.02, 0.022),
+        (np.full(20, 5), 0.8, -0.03, 0.1),
+    ],
+    ids=["200 rows", "1,000 rows", "100 rows", "two rows differ", "20 classes of 5"],
 )
-def test_a_model_truly_worse_by_the_margin_is_seldom_promoted(support, accuracy, discordant):
-    """R29: a candidate whose macro-F1 is lower by exactly max_regression passes at the first look in at most 8 %."""
-    margin = -true_difference(support, accuracy, -0.03)
-    found = differences(support, accuracy, -0.03, discordant, level_of_look(1))
+def test_a_model_truly_worse_by_the_margin_is_seldom_promoted(support, accuracy, difference, discordant):
+    """R29: a candidate whose macro-F1 is lower by exactly max_regression passes at the first look in at most 8 %.
+
+    With a plain percentile bootstrap it is 13 % where two rows tell the two models apart.
+    """
+    margin = -true_difference(support, accuracy, difference)
+    found = differences(support, accuracy, difference, discordant, level_of_look(1))
     assert np.mean([e.low >= -margin for e in found]) <= 0.08
 
 
@@ -114,10 +123,7 @@ def test_a_model_truly_worse_by_the_margin_is_seldom_promoted(support, accuracy,
 )
 @pytest.mark.parametrize("look", [1, 20])
 def test_an_equal_model_is_seldom_called_better(support, accuracy, discordant, look):
-    """R29: a model truly as good as production is called superior at one look in at most 5 %, also at the 20th.
-
-    A plain percentile bootstrap calls it better in 22 % where only three rows tell the two apart.
-    """
+    """R29: a model truly as good as production is called superior at one look in at most 5 %, also at the 20th."""
     found = differences(support, accuracy, 0.0, discordant, level_of_look(look))
     assert np.mean([e.low > 0 for e in found]) <= (0.05 if look == 1 else 0.005)
 

@@ -84,7 +84,7 @@ def take_look(project: Path, hashes: Iterable[str], *, model: str, run: str, aga
     """Note in the ledger that `model` is judged on these rows; say which look at them this is.
 
     The same model on the same rows is the same look, however often an evaluation is resumed or repeated. What is wrong
-    with the ledger is told as a warning, and as `Look.warning`.
+    with the ledger, and that a fresh test set is due, is told as a warning and as `Look.warning`.
 
     Args:
         project: the project folder.
@@ -110,9 +110,10 @@ def take_look(project: Path, hashes: Iterable[str], *, model: str, run: str, aga
             line = _line(ledger, test_set, model, run, against, _next_number(ledger, test_set, recorded))
             _append(path, line)
     faults = [*ledger.faults, *_what_is_missing(gone)]
-    if faults:
-        emit("warning", _said_of(faults), level=logging.WARNING, ledger=f"{EXPERIMENTS}/{LEDGER}")
-    return _look(line, faults)
+    look = _look(line, faults)
+    if look.warning:
+        emit("warning", look.warning, level=logging.WARNING, look=look.number)
+    return look
 
 
 def _look(line: Line, faults: list[str]) -> Look:
