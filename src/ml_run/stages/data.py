@@ -11,7 +11,7 @@ from typing import Any
 from ml_run import files, languages
 from ml_run.config import Config
 from ml_run.errors import NotReadyError
-from ml_run.events import emit
+from ml_run.events import emit, logger
 from ml_run.experiment import Experiment
 from ml_run.languages import Profile
 from ml_run.quality import copies, duplicates, fields, inspection, labels, review, rules, structure
@@ -155,7 +155,12 @@ def _handle_copies(
 
 def _held_out(config: Config, copied: Copies, checks: Checks, profile: Profile | None) -> HeldOut | None:
     group = config.evaluation.holdout_group
-    return hold_out(copied.splits, group, checks=checks, profile=profile) if group else None
+    if group is None:
+        return None
+    held = hold_out(copied.splits, group, checks=checks, profile=profile)
+    taken = number_of(held.record.rows + held.record.copies, "row")
+    logger.info(f"evaluation.holdout_group: {taken} of {group} are taken out of train and val; none is trained on")
+    return held
 
 
 # --- what is written ------------------------------------------------------------------------------------------------
