@@ -12,7 +12,7 @@ from harness import ml_run
 from ml_run.config.file import load_config
 from ml_run.errors import UsageError
 from ml_run.languages import load_profile, normalise, recognise
-from ml_run.modeling.baselines import linear_probabilities, majority_predictions
+from ml_run.modeling.baselines import linear_baseline, majority_predictions
 from ml_run.modeling.linear_tuning import Rows
 from ml_run.quickstart import PLANTED, write_sample
 from ml_run.quickstart.sentences import LABELS, southern, words
@@ -153,7 +153,7 @@ def test_a_simple_model_learns_it_but_not_perfectly(rows):
     )
     true = [LABELS.index(row["label"]) for row in rows["test"]]
     texts = [row["text"] for row in rows["test"]]
-    linear = linear_probabilities(train, val, texts, LABELS, balanced=False, seed=0).argmax(1)
+    linear = linear_baseline(train, val, LABELS, balanced=False, seed=0)[0].probabilities(texts).argmax(1)
     majority = majority_predictions(train.ids, len(true))
     assert 0.87 < sum(a == b for a, b in zip(true, linear, strict=True)) / len(true) < 0.97
     assert 0.52 < sum(a == b for a, b in zip(true, majority, strict=True)) / len(true) < 0.62

@@ -105,7 +105,7 @@ def explain(mistakes: Mistakes, texts: Sequence[str], scorer: Scorer, *, seconds
     return mistakes.model_copy(
         update={
             "shown": tuple(m.model_copy(update={"pushed": pushed.get(m.row, ())}) for m in mistakes.shown),
-            "explained": _how(cases[:number], first, len(cases), seconds),
+            "explained": _how(cases[:number], first, len(cases), len(mistakes.shown), seconds),
         }
     )
 
@@ -182,11 +182,12 @@ def _strongest(case: _Case, ranked: list[Ranked]) -> tuple[Pushed, ...]:
     return tuple(found)
 
 
-def _how(cases: list[_Case], first: int, wanted: int, seconds: float) -> str:
+def _how(cases: list[_Case], first: int, wanted: int, shown: int, seconds: float) -> str:
     is_long = any(len(case.words) > 2 * first for case in cases)
     longer = (
         f"; of texts of more than {2 * first} words, {first} parts were left out first, then the words of the {_KEPT} "
     )
     longer += "parts that did most"
-    fewer = f"; done for {len(cases)} of {wanted} mistakes, to stay within {seconds:g} seconds"
-    return _METHOD + (longer if is_long else "") + (fewer if len(cases) < wanted else "")
+    fewer = f"; done for {len(cases)} of the {shown} mistakes shown" if len(cases) < shown else ""
+    fewer += f", to stay within {seconds:g} seconds" if len(cases) < wanted else ""
+    return _METHOD + (longer if is_long else "") + fewer

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_run import files
 from ml_run.errors import TrainingError
 from ml_run.events import emit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from ml_run.modeling.scoring import Scorer
+    from ml_run.splits import SplitRows
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,37 @@ def predict(scorer: Scorer, name: str, texts: Sequence[str], labels: tuple[str, 
     same = set(scorer.labels) == set(labels)
     ordered = probabilities[:, [scorer.labels.index(label) for label in labels]] if same else None
     return Predictions(name, ids, ordered)
+
+
+def write_predictions(path: Path, rows: SplitRows, predictions: Predictions, labels: tuple[str, ...]) -> None:
+    """Write one line a row to a parquet file: where it stands, its label, what was said of it and how surely."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    assert predictions.probabilities is not None, "the candidate was trained on these labels"
+    columns = {
+        "row": np.arange(len(rows)),
+        "file": rows.files,
+        "line": rows.lines,
+        "text": rows.texts,
+        "label": rows.labels,
+        "predicted": [labels[i] for i in predictions.ids],
+        "correct": predictions.ids == np.asarray(rows.label_ids),
+        "confidence": predictions.probabilities.max(1),
+        "characters": [len(text) for text in rows.texts],
+        "row_hash": rows.hashes,
+    }
+    columns |= {f"p_{label}": predictions.probabilities[:, i] for i, label in enumerate(labels)}
+    with files.atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+
+
+def read_out_of_fold(path: Path, labels: tuple[str, ...]) -> tuple[Predictions, list[int]]:
+    """What each model of a cross-validation says of the rows that it did not learn from, and their label ids."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    columns = pq.read_table(path).to_pydict()
+    probabilities = np.array([columns[f"p_{label}"] for label in labels]).T
+    return Predictions("candidate", probabilities.argmax(1), probabilities), columns["label_id"]

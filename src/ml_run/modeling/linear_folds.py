@@ -48,11 +48,11 @@ def refit(
     for fold in range(count):
         step(fold, count + 1)
         began = time.monotonic()
-        scorer = _fit(_take(rows, where != fold), labels, tuned.chosen, seed)
+        scorer = fit_chosen(_take(rows, where != fold), labels, tuned.chosen, seed)
         raw[where == fold] = scorer.logits(_take(rows, where == fold).texts)
         seconds.append(round(time.monotonic() - began, 3))
     step(count, count + 1)
-    final = _fit(rows, labels, tuned.chosen, seed)
+    final = fit_chosen(rows, labels, tuned.chosen, seed)
     temperature = statistics.fit_temperature(raw, rows.ids, np.isin(np.arange(len(labels)), ids))
     found = [
         _held_out(fold, ids[where == fold - 1].tolist(), raw[where == fold - 1] / temperature, seconds[fold - 1])
@@ -79,8 +79,8 @@ def _take(rows: Rows, wanted: NDArray[np.bool_]) -> Rows:
     return Rows([rows.texts[number] for number in numbers], [rows.ids[number] for number in numbers])
 
 
-def _fit(rows: Rows, labels: tuple[str, ...], chosen: LinearTrial, seed: int) -> LinearScorer:
-    """The model before calibration."""
+def fit_chosen(rows: Rows, labels: tuple[str, ...], chosen: LinearTrial, seed: int) -> LinearScorer:
+    """Fit the setting that tuning has chosen on `rows`; the model is not calibrated."""
     learnt = training_rows(rows, chosen.words, seed)
     vocabulary, features = learn_vocabulary(learnt.texts, chosen.words, fewest_rows(len(learnt.ids)))
     setting = Setting(chosen.words, chosen.c, chosen.balanced)

@@ -193,12 +193,20 @@ class OrderedTrainer(Trainer):
         """What the Trainer adds up in its state, without counting the model's parameters anew for each batch."""
         return int(self._flops_per_token * inputs["input_ids"].numel())
 
-    def _get_dataloader(self, *, batch_size: int, is_training: bool = False, **given: Any) -> Any:
+    def _get_dataloader(
+        self,
+        dataset: Any,
+        description: str,
+        batch_size: int,
+        sampler_fn: Any = None,
+        is_training: bool = False,
+        dataloader_key: str | None = None,
+    ) -> Any:
         """Batches as one process would draw them, of which each process keeps its share."""
         rows = batch_size if is_training else batch_size * self._processes.count
         pad: Any = self.data_collator
         self.data_collator = (lambda rows: pad(self._processes.share(rows))) if self._processes.count > 1 else pad
-        loader = super()._get_dataloader(batch_size=rows, is_training=is_training, **given)
+        loader = super()._get_dataloader(dataset, description, rows, sampler_fn, is_training, dataloader_key)
         self.data_collator = pad
         if self._processes.count > 1:
             # accelerate would give each process other batches, and fill up the last one

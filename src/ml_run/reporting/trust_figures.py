@@ -112,7 +112,7 @@ def _last_row(curve: LearningCurve) -> int:
     present = curve.points[-1].rows
     further = curve.rows_to_reach or 0
     most = max(2 * present, present + round(1.2 * further)) if further < 4 * present else 2 * present
-    step = 10 ** max(0, len(str(most)) - 2)
+    step = int(10 ** max(0, len(str(most)) - 2))
     return -(-most // (4 * step)) * 4 * step
 
 
