@@ -124,7 +124,7 @@ def test_a_slow_model_is_asked_less_or_not_at_all():
 
     some = explain(mistakes_of(*texts), texts, Slow(linear()), seconds=0.8)
     assert [bool(mistake.pushed) for mistake in some.shown] == [True, True, False, False]
-    assert some.explained == LONG.format(16, 8) + "; done for 2 of 4 mistakes, to stay within 0.8 seconds"
+    assert some.explained == LONG.format(16, 8) + "; done for 2 of the 4 mistakes shown, to stay within 0.8 seconds"
 
 
 def test_no_more_than_25_texts_are_explained():
@@ -132,6 +132,7 @@ def test_no_more_than_25_texts_are_explained():
     texts = ["gaaray guri"] * 30
     found = explain(mistakes_of(*texts), texts, linear())
     assert [bool(mistake.pushed) for mistake in found.shown] == [True] * 25 + [False] * 5
+    assert found.explained == METHOD + "; done for 25 of the 30 mistakes shown"
 
 
 def test_nothing_is_asked_without_a_mistake():

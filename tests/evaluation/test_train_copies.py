@@ -48,7 +48,7 @@ def test_copies_are_found_whether_they_were_trained_on_or_left_out(tmp_path, lea
 
 
 def test_wrong_labels_of_test_rows_reach_the_review_queue_and_come_back_corrected(tmp_path):
-    """A run suspects planted label errors of test, shows them, and takes in what a native speaker corrected."""
+    """A run suspects planted label errors of test, once however often it is resumed, and takes in the corrections."""
     write_project(tmp_path, train=240, training={"epochs": 6})
     test = make_rows(60, 2)
     planted = {4: LABELS[2], 9: LABELS[1], 23: LABELS[0]}
@@ -63,6 +63,11 @@ def test_wrong_labels_of_test_rows_reach_the_review_queue_and_come_back_correcte
     assert {one["row"] for one in metrics["suspected"]} == set(planted)
     assert (metrics["suspicions"], metrics["queue"]) == (3, "data/review_queue.csv")
     assert f"3 of {metrics['count']} mistakes look mislabelled" in (folder / "report.md").read_text("utf-8")
+    before = (folder / "data/review_queue.csv").read_bytes()
+    (folder / "evaluation/metrics.json").unlink()
+    done = ml_run("--resume", folder.name, "--until", "evaluate", cwd=tmp_path)
+    assert (done.code, (folder / "data/review_queue.csv").read_bytes()) == (0, before), done.err
+    assert "data: done before" in done.err
     _answer(folder / "data/review_queue.csv", {row + 1: label for row, label in right.items()})
     queue = (folder / "data/review_queue.csv").relative_to(tmp_path)
     done = ml_run("check-data", "--apply", str(queue), cwd=tmp_path)
