@@ -156,3 +156,15 @@ def test_what_another_source_says_too_is_not_unseen(tmp_path):
     assert done.code == 0, done.err
     assert read(folder, "data/report.json")["holdout"]["copies"] == 1
     assert rows[number]["text"] not in column(folder, "holdout", "text")
+
+
+def test_an_evaluation_is_made_anew_when_only_the_sources_of_rows_changed(tmp_path):
+    """The same texts and labels under other sources make another evaluation: a resumed run drops the old one."""
+    folder = project(tmp_path)
+    assert ml_run("linear try", "--until", "evaluate", cwd=folder).code == 0
+    rows = sourced_rows(150, 22)
+    write_jsonl(folder / "data/test.jsonl", [row | {"source": "paper"} for row in rows])
+    (run,) = (folder / "experiments").glob("exp_*")
+    done = ml_run("--resume", run.name, "--until", "evaluate", cwd=folder)
+    assert done.code == 0, done.err
+    assert [one["kind"] for one in read(folder, "evaluation/metrics.json")["slices"] if one["kind"] == "group"] == []
