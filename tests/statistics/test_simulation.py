@@ -97,7 +97,7 @@ def test_intervals_of_a_difference_hold_the_truth(accuracy, discordant):
         (SUPPORT * 5, 0.85, -0.03, 0.08),
         (np.array([70, 20, 10]), 0.9, -0.03, 0.04),
         (np.array([70, 20, 10]), 0.9, -0.02, 0.022),
-        (np.full(20, 5), 0.8, -0.03, 0.1),
+        pytest.param(np.full(20, 5), 0.8, -0.03, 0.1, marks=pytest.mark.slow),
     ],
     ids=["200 rows", "1,000 rows", "100 rows", "two rows differ", "20 classes of 5"],
 )
@@ -117,7 +117,7 @@ def test_a_model_truly_worse_by_the_margin_is_seldom_promoted(support, accuracy,
         (SUPPORT, 0.85, 0.08),
         (np.full(3, 100), 0.95, 0.01),
         (np.array([70, 20, 10]), 0.9, 0.04),
-        (np.full(20, 5), 0.8, 0.1),
+        pytest.param(np.full(20, 5), 0.8, 0.1, marks=pytest.mark.slow),
     ],
     ids=["200 rows", "three rows differ", "100 rows", "20 classes of 5"],
 )
