@@ -122,6 +122,7 @@ def test_two_processes_train_as_one(tmp_path):
     assert " on cpu in 2 processes: 49 rows" in (two.experiment.folder / "logs" / "run.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_in_another_number_of_processes(tmp_path):
     """SIGTERM to the run ends both processes with a checkpoint that one process goes on from, exit code 143."""
     run = work(tmp_path, 2, epochs=12, early_stopping_patience=12)
