@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ml_run.quality.masking import excerpt, kinds_in, mask
+from ml_run.quality.masking import excerpt, kinds_in, mask, spans
 from ml_run.quality.rules import Sighting, finding
 
 
@@ -99,3 +99,14 @@ def test_masking_twice_is_masking_once():
     for _ in range(500):
         text = " ".join(chance.choices(pieces, k=8))
         assert mask(mask(text)) == mask(text)
+
+
+@pytest.mark.parametrize("text", ["wac 061 5551234 ama qof@tusaale.so, maanta", "waxba", ""])
+def test_spans_are_the_places_that_mask_replaces(text):
+    """Putting in what the spans say is masking: both find the same."""
+    parts, done = [], 0
+    for start, end, instead in spans(text):
+        parts += [text[done:start], instead]
+        done = end
+    assert "".join([*parts, text[done:]]) == mask(text)
+    assert len(spans(text)) == len(kinds_in(text))
