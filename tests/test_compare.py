@@ -143,21 +143,41 @@ def test_lost_predictions_are_a_clear_error(runs, tmp_path):
     )
 
 
-def test_too_few_shared_rows_are_said(runs, tmp_path):
-    """Of predictions that hold 40 rows of the other run only, no difference is told, and the reason is."""
+def changed_predictions(runs, folder, change):
+    """A copy of the project in which `change` was made to the predictions of the run `clean`."""
     import shutil
 
     import pyarrow.parquet as pq
 
-    shutil.copytree(runs / "experiments", tmp_path / "experiments")
-    (path,) = [p for p in tmp_path.glob("experiments/*/run.json") if '"clean"' in p.read_text()]
+    shutil.copytree(runs / "experiments", folder / "experiments")
+    (path,) = [p for p in folder.glob("experiments/*/run.json") if '"clean"' in p.read_text()]
     predictions = path.parent / "evaluation/predictions.parquet"
-    pq.write_table(pq.read_table(predictions).slice(0, 70), predictions)
-    told = compared(tmp_path, "noisy", "clean")
+    pq.write_table(change(pq.read_table(predictions)), predictions)
+    return folder
+
+
+def test_too_few_shared_rows_are_said(runs, tmp_path):
+    """Of predictions that hold 40 rows of the other run only, no difference is told, and the reason is."""
+    told = compared(changed_predictions(runs, tmp_path, lambda table: table.slice(0, 70)), "noisy", "clean")
     assert told["shared"] == 40
     assert told["difference"]["macro_f1_difference"]["value"] is None
     assert told["conclusion"] == (
         "Whether the scores differ cannot be said: 40 test rows are too few to compare two models, 50 are needed."
+    )
+
+
+def test_the_newer_label_of_a_shared_row_counts_for_both(runs, tmp_path):
+    """Labels of shared test rows that were corrected between the runs are counted, and both models judged by them."""
+
+    def corrected(table):
+        labels = table.column("label").to_pylist()
+        labels[-2:] = ["Central", "Central"]
+        return table.set_column(table.schema.get_field_index("label"), "label", [labels])
+
+    told = compared(changed_predictions(runs, tmp_path, corrected), "noisy", "clean")
+    assert told["relabelled"] == 2 - [row["label"] for row in make_rows(90, 2)[-2:]].count("Central")
+    assert (
+        f"that both have ({told['relabelled']} under another label in B, which counts for both)" in told["conclusion"]
     )
 
 

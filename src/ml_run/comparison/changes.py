@@ -10,7 +10,7 @@ from ml_run.comparison.record import KeyChange, SplitChange
 from ml_run.errors import UsageError
 from ml_run.experiment import read_record
 from ml_run.results import SPLITS, TrainedModel
-from ml_run.splits import read_split
+from ml_run.splits import HOLDOUT, read_split
 
 if TYPE_CHECKING:
     from ml_run.experiment import Experiment
@@ -25,7 +25,9 @@ def data_changes(a: Experiment, b: Experiment) -> tuple[SplitChange, ...]:
     Raises:
         UsageError: a run has no prepared splits.
     """
-    return tuple(split_change(name, _labels_by_row(a, name), _labels_by_row(b, name)) for name in SPLITS)
+    held_out = any(experiment.split(HOLDOUT).is_file() for experiment in (a, b))
+    names = (*SPLITS, HOLDOUT) if held_out else SPLITS
+    return tuple(split_change(name, _labels_by_row(a, name), _labels_by_row(b, name)) for name in names)
 
 
 LabelsByRow = dict[str, Counter[str]]
@@ -50,6 +52,8 @@ def split_change(name: str, a: LabelsByRow, b: LabelsByRow) -> SplitChange:
 
 def _labels_by_row(experiment: Experiment, split: str) -> LabelsByRow:
     path = experiment.split(split)
+    if not path.is_file() and split == HOLDOUT:
+        return {}
     if not path.is_file():
         raise UsageError(
             f"run {experiment.id} has no prepared rows any more",

@@ -83,6 +83,8 @@ def _conclusion(difference: Comparison, shared: SharedRows) -> str:
     """Whether the difference is more than noise, in one sentence."""
     macro = difference.macro_f1_difference
     on = f"on the {number_of(len(shared.true), 'test row')} that both have"
+    if shared.relabelled:
+        on += f" ({shared.relabelled:,} under another label in B, which counts for both)"
     if macro.value is None or macro.low is None or macro.high is None:
         return f"Whether the scores differ cannot be said: {difference.note or f'macro-F1 is undefined {on}'}."
     if (shared.a.ids == shared.b.ids).all():
