@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml_run import statistics
+from ml_run.evaluation.paired import paired_scores
 from ml_run.results import Comparison, Estimate
 from ml_run.statistics import FEWEST_COMPARED
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml_run.evaluation.predictions import Predictions
+    from ml_run.results import Look
 
 
 def compare(
@@ -24,6 +25,7 @@ def compare(
     labels: tuple[str, ...],
     *,
     known_to_other: NDArray[np.bool_] | None = None,
+    look: Look | None = None,
     seed: int,
 ) -> Comparison:
     """Candidate minus `other`, on the rows that `other` was not trained on.
@@ -34,6 +36,7 @@ def compare(
         true: label ids [n].
         labels: the k label names.
         known_to_other: [n], true where `other` was trained on the row; None: nowhere.
+        look: which look at these rows it is; None: looks are not counted, and the level is 95 %.
         seed: of the resampling.
 
     Returns:
@@ -54,11 +57,17 @@ def compare(
     )
     if comparison.note:
         return comparison
-    differences = {
-        "macro_f1_difference": statistics.macro_f1_difference(y, new, old, len(labels), seed=seed),
-        "accuracy_difference": statistics.accuracy_difference(new == y, old == y),
-    }
-    return comparison.model_copy(update=differences)
+    scores = paired_scores(
+        y,
+        new,
+        old,
+        labels,
+        seed=seed,
+        look=look,
+        new_probabilities=candidate.subset(rows).probabilities,
+        old_probabilities=other.subset(rows).probabilities,
+    )
+    return comparison.model_copy(update=scores)
 
 
 def _why_not_compared(true: NDArray[np.int64], excluded: int, other: str, labels: tuple[str, ...]) -> str:

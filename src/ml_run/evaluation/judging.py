@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ml_run.evaluation.predictions import Predictions
     from ml_run.evaluation.train_copies import Copy
-    from ml_run.results import ModelScores
+    from ml_run.results import Look, ModelScores
     from ml_run.splits import SplitRows
 
 
@@ -47,6 +47,7 @@ def judge(
     copies: Mapping[int, Sequence[Copy]] | None = None,
     traits: Traits = _NOTHING,
     temperature: float | None = None,
+    look: Look | None = None,
 ) -> Evaluation:
     """Score the candidate and the others on the same rows, and compare them.
 
@@ -59,6 +60,7 @@ def judge(
         copies: of test rows that have any in the training data, by row.
         traits: what else is known of the rows, for the slices.
         temperature: of the candidate, fitted on validation rows; None: it was not.
+        look: which look at these rows it is; None: looks are not counted.
 
     Returns:
         An evaluation that knows predictions only: no latency, no version, no digest.
@@ -77,11 +79,13 @@ def judge(
         production=scores(production[0]) if production else None,
         production_version=None,
         comparisons=tuple(
-            compare(candidate, o.predictions, rows.label_ids, labels, known_to_other=o.known, seed=seed) for o in others
+            compare(candidate, o.predictions, rows.label_ids, labels, known_to_other=o.known, look=look, seed=seed)
+            for o in others
         ),
         latency_ms_p50=None,
         latency_ms_p95=None,
         candidate_without_leaks=_without_leaks(candidate, rows, labels, seed),
+        look=look,
         calibration=calibration_of(candidate, rows.label_ids, temperature),
         risk_coverage=risk_coverage_of(candidate, rows.label_ids),
         slices=score_slices(rows, candidate, len(labels), seed=seed, traits=traits),

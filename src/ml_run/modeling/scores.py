@@ -47,6 +47,7 @@ def score_predictions(
     if points["confusion"][:k] != matrix.tolist():
         raise ArithmeticError(f"two confusion matrices of {name} differ: {points['confusion']}, {matrix.tolist()}")
     macro, weighted, by_class = statistics.f1_intervals(matrix, seed=seed)
+    floor, ceiling = _ece_by_chance(probabilities, seed)
     return ModelScores(
         name=name,
         n=len(true),
@@ -57,7 +58,18 @@ def score_predictions(
         ece=soft["ece"],
         classes=tuple(_class_scores(labels, c, points, matrix, by_class[c]) for c in range(k)),
         confusion=tuple(tuple(row[:k]) for row in points["confusion"][:k]),
+        mcc=statistics.matthews_interval(matrix, seed=seed),
+        brier=None if probabilities is None else statistics.brier_score(probabilities, true),
+        ece_floor=floor,
+        ece_ceiling=ceiling,
     )
+
+
+def _ece_by_chance(probabilities: NDArray[np.float64] | None, seed: int) -> tuple[float | None, float | None]:
+    """The calibration error that a model of these confidences has by chance: on average, and in 95 of 100 cases."""
+    found = None if probabilities is None or not len(probabilities) else probabilities.max(1)
+    by_chance = None if found is None else statistics.ece_of_calibrated(found, seed=seed)
+    return by_chance or (None, None)
 
 
 def around(point: float, estimate: Estimate, what: str) -> Estimate:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ml_run import files
 from ml_run.evaluation.judging import Other, judge
+from ml_run.evaluation.looks import take_look
 from ml_run.evaluation.peers import score_production, train_baselines
 from ml_run.evaluation.predictions import Predictions, predict, read_out_of_fold, write_predictions
 from ml_run.evaluation.slicing import Traits
@@ -55,6 +56,9 @@ def evaluate_model(
 
     train, val, test = (read_split(experiment.split(name)) for name in ("train", "val", "test"))
     scorer = load_scorer(experiment.model)
+    compared_with = production.version if production else None
+    # Before the first score is known: a look that was taken counts, whatever becomes of the run.
+    look = take_look(experiment.project, test.hashes, model=model.digest, run=experiment.id, against=compared_with)
     candidate = predict(scorer, "candidate", test.texts, data.labels)
     write_predictions(experiment.predictions, test, candidate, data.labels)
     baselines, curve = train_baselines(config, model, train, val, test, data.labels)
@@ -62,14 +66,21 @@ def evaluate_model(
     others = [*map(Other, baselines), *score_production(production, test, data.labels)]
     copies = _copies_of_mistakes(config, experiment, data, train, test, candidate)
     traits = _traits(config, data, scorer, test)
-    temperature = _temperature(experiment, scorer, model, val, data.labels)
     judged = judge(
-        test, data.labels, candidate, others, seed=seed, copies=copies, traits=traits, temperature=temperature
+        test,
+        data.labels,
+        candidate,
+        others,
+        seed=seed,
+        copies=copies,
+        traits=traits,
+        temperature=_temperature(experiment, scorer, model, val, data.labels),
+        look=look,
     )
     p50, p95 = _latency(scorer, test.texts)
     return judged.model_copy(
         update={
-            "production_version": production.version if production else None,
+            "production_version": compared_with,
             "latency_ms_p50": p50,
             "latency_ms_p95": p95,
             "model_digest": model.digest,
