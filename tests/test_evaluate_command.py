@@ -184,6 +184,7 @@ def test_predictions_of_a_run_are_accepted_as_they_are(tmp_path):
     assert (told["verdict"], told["notes"], told["matched"]) == ("PASS", [], "")
     verdict = json.loads((run / "evaluation/verdict.json").read_text())
     assert record(tmp_path, told, "evaluation/verdict.json") == verdict
+    assert again["look"] == metrics["look"]
 
 
 def test_only_a_confidence_is_enough_for_calibration(tmp_path):
@@ -495,3 +496,28 @@ def test_the_other_file_must_speak_of_the_same_rows(tmp_path):
     write_jsonl(tmp_path / "more.jsonl", [*rows, rows[0] | {"text": "kale"}])
     told = judged(tmp_path, "p.jsonl", "--against", "more.jsonl")
     assert told["notes"] == ["more.jsonl: 1 row that p.jsonl has not are left out"]
+
+
+# --- looks ------------------------------------------------------------------------------------------------------------
+
+
+def test_r31_judging_predictions_is_a_look_at_the_test_set(tmp_path):
+    """Another model on the same rows is the next look and judged more strictly; the same model again is none."""
+    for number in (1, 2):
+        write_jsonl(tmp_path / f"p{number}.jsonl", predictions(seed=number))
+    looks = [
+        judged(tmp_path, name, "--against", "p1.jsonl")["comparisons"][0]
+        for name in ("p2.jsonl", "p1.jsonl", "p2.jsonl")
+    ]
+    assert [one["look"] for one in looks] == [1, 2, 1]
+    assert looks[1]["level"] > looks[0]["level"] == looks[2]["level"]
+    assert len((tmp_path / "experiments/test_ledger.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_a_usage_error(tmp_path):
+    """Where no folder can be made the command says so, and where."""
+    write_jsonl(tmp_path / "p.jsonl", predictions())
+    (tmp_path / "experiments").write_text("a file")
+    done = ml_run("evaluate", "p.jsonl", "--quiet", cwd=tmp_path)
+    assert done.code == 2
+    assert f"{tmp_path}/experiments: cannot write here: File exists" in done.err

@@ -6,12 +6,14 @@ import hashlib
 import logging
 import os
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ml_run import files
 from ml_run.conclusion import VERDICT_CODES, scores_by_model, shortened
 from ml_run.errors import ExitCode, UsageError
 from ml_run.evaluation.judging import Other, judge
+from ml_run.evaluation.looks import take_look
 from ml_run.evaluation.slicing import Traits
 from ml_run.events import emit
 from ml_run.experiment import EXPERIMENTS, Experiment, write_record
@@ -22,6 +24,7 @@ from ml_run.results import Calibration, Comparison, Estimate
 from ml_run.stages.gate import decide
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ml_run.config import Config
@@ -51,9 +54,9 @@ def judge_predictions(
         NotReadyError: the predictions cannot carry a verdict; names file and line.
     """
     case = read_case(path, against, loaded, project)
-    evaluation = _evaluate(case, loaded.config.data.language)
-    verdict = decide(_with_missing_baselines(evaluation), loaded.config.gate, loaded.config.deployment)
     name = _folder_name(path, against)
+    evaluation = _evaluate(case, loaded.config.data.language, project, name)
+    verdict = decide(_with_missing_baselines(evaluation), loaded.config.gate, loaded.config.deployment)
     result = OutsideResult(
         id=name,
         name=name,
@@ -71,23 +74,30 @@ def judge_predictions(
         against=case.against.name if case.against else None,
         labels=len(case.labels),
         matched=case.matched,
-        notes=case.notes,
+        notes=(*case.notes, *_due(evaluation)),
         comparisons=evaluation.comparisons,
     )
     return _leave(result, case, evaluation, verdict, loaded.config, project)
 
 
-def _evaluate(case: Case, language: str | None) -> Evaluation:
+def _evaluate(case: Case, language: str | None, project: Path, run: str) -> Evaluation:
     others = [Other(case.predictions(case.against, "production"))] if case.against else []
-    candidate, origin = case.predictions(case.given, "candidate"), find_origin(case.given.path, case.given.digest)
+    origin = find_origin(case.given.path, case.given.digest)
+    model, against = origin.model if origin else case.given.digest, case.against.name if case.against else None
     # Of the rows alone, so that the same predictions are judged the same wherever they lie.
     rows = sorted(zip(case.rows.hashes, case.rows.labels, strict=True))
     seed = origin.seed if origin else int(files.hash_value(rows)[:8], 16)
-    judged = judge(case.rows, case.labels, candidate, others, seed=seed, traits=Traits(language=language))
-    update: dict[str, object] = {"model_digest": origin.model if origin else case.given.digest}
-    if case.against is not None:
-        update["production_version"] = case.against.name
-    return _with_confidence(judged.model_copy(update=update), case, seed)
+    with _writing(project / EXPERIMENTS):
+        look = take_look(project, case.rows.hashes, model=model, run=run, against=against)
+    candidate, traits = case.predictions(case.given, "candidate"), Traits(language=language)
+    judged = judge(case.rows, case.labels, candidate, others, seed=seed, traits=traits, look=look)
+    judged = judged.model_copy(update={"model_digest": model, "production_version": against})
+    return _with_confidence(judged, case, seed)
+
+
+def _due(evaluation: Evaluation) -> tuple[str, ...]:
+    """What is wrong with the ledger of looks, or that a fresh test set is due."""
+    return (evaluation.look.warning,) if evaluation.look and evaluation.look.warning else ()
 
 
 def _with_confidence(evaluation: Evaluation, case: Case, seed: int) -> Evaluation:
@@ -153,7 +163,7 @@ def _leave(
     def refusal(_note: str) -> UsageError:
         return UsageError("another process is judging predictions in this project", remedy="wait for it to end")
 
-    try:
+    with _writing(root):
         root.mkdir(parents=True, exist_ok=True)
         with files.locked(root / ".evaluate.lock", wait=_PATIENCE_SECONDS, refusal=refusal):
             files.sweep(root)
@@ -165,10 +175,16 @@ def _leave(
                     result = result.model_copy(update={"report": f"{result.folder}/report.html"})
                 result = result.model_copy(update=dict(shortened(result)))
                 files.write_json(made.result, result.told())
+    return result
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         remedy = "start ml-run in a folder you may write to"
         raise UsageError(f"cannot write here: {error.strerror}", where=str(root), remedy=remedy) from None
-    return result
 
 
 def _report(folder: Path, case: Case, evaluation: Evaluation, verdict: Verdict, config: Config) -> bool:
