@@ -111,6 +111,30 @@ def test_production_with_its_labels_in_another_order_is_the_same_model(run):
     assert found.production_version == "7"
 
 
+def test_r30_the_model_that_is_in_production_is_never_better_than_itself(run):
+    """A candidate that is production, file by file, differs from it by exactly 0, on whatever rows."""
+    folder = run.experiment.project / "experiments/deployments/8"
+    shutil.copytree(run.experiment.model, folder)
+    found = evaluate(run, ProductionModel("8", folder))
+    difference = against(found, "production").macro_f1_difference
+    assert (difference.value, difference.low, difference.high) == (0.0, 0.0, 0.0)
+    asked = GateConfig(max_regression=0.0, min_improvement=0.0)
+    verdict = decide(found, asked, DeploymentConfig(min_accuracy=None, min_f1=None))
+    assert [c.verdict for c in verdict.criteria] == ["PASS", "FAIL"]
+
+
+def test_r31_each_model_that_is_judged_is_a_look_and_makes_the_next_stricter(run):
+    """Judging a model again is the same look; another model on the same rows is the next, at a higher level."""
+    first = evaluate(run).look
+    assert evaluate(run).look == first
+    other = replace(run, model=run.model.model_copy(update={"digest": "0" * 64}))
+    second = evaluate(other, in_production(run, known=[]))
+    assert (second.look.number, second.look.test_set) == (first.number + 1, first.test_set)
+    assert second.look.level > first.level
+    assert {c.look for c in second.comparisons} == {second.look.number}
+    assert {c.level for c in second.comparisons} == {second.look.level}
+
+
 def test_a_label_only_production_knows_is_a_mistake_and_its_probabilities_are_not_compared(run):
     """Whatever production calls by an unknown name is wrong; its log loss over other classes is undefined."""
 

@@ -25,6 +25,7 @@ def compare(
     labels: tuple[str, ...],
     *,
     known_to_other: NDArray[np.bool_] | None = None,
+    is_same: bool = False,
     look: Look | None = None,
     seed: int,
 ) -> Comparison:
@@ -36,6 +37,7 @@ def compare(
         true: label ids [n].
         labels: the k label names.
         known_to_other: [n], true where `other` was trained on the row; None: nowhere.
+        is_same: `other` is the candidate itself: the difference is 0, whatever rows there are.
         look: which look at these rows it is; None: looks are not counted, and the level is 95 %.
         seed: of the resampling.
 
@@ -67,6 +69,9 @@ def compare(
         new_probabilities=candidate.subset(rows).probabilities,
         old_probabilities=other.subset(rows).probabilities,
     )
+    if is_same:
+        nothing = Estimate(value=0.0, low=0.0, high=0.0)
+        scores |= {"macro_f1_difference": nothing, "accuracy_difference": nothing}
     return comparison.model_copy(update=scores)
 
 

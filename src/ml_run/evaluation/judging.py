@@ -32,6 +32,8 @@ class Other:
     predictions: Predictions
     known: NDArray[np.bool_] | None = None
     """[n], true where it was trained on the row; None: nowhere."""
+    is_candidate: bool = False
+    """It is the candidate itself, so that no other rows could tell them apart."""
 
 
 _NOTHING = Traits()
@@ -79,7 +81,16 @@ def judge(
         production=scores(production[0]) if production else None,
         production_version=None,
         comparisons=tuple(
-            compare(candidate, o.predictions, rows.label_ids, labels, known_to_other=o.known, look=look, seed=seed)
+            compare(
+                candidate,
+                o.predictions,
+                rows.label_ids,
+                labels,
+                known_to_other=o.known,
+                is_same=o.is_candidate,
+                look=look,
+                seed=seed,
+            )
             for o in others
         ),
         latency_ms_p50=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from ml_run import files
 from ml_run.config.names import LINEAR
 from ml_run.errors import MlRunError
 from ml_run.evaluation.judging import Other
@@ -51,7 +52,9 @@ def train_baselines(
     return found, curve
 
 
-def score_production(production: ProductionModel | None, test: SplitRows, labels: tuple[str, ...]) -> list[Other]:
+def score_production(
+    production: ProductionModel | None, candidate_digest: str, test: SplitRows, labels: tuple[str, ...]
+) -> list[Other]:
     """Production on the test rows; nothing where there is none, or where it cannot be scored, which is a warning."""
     from ml_run.modeling.scoring import load_scorer
 
@@ -59,13 +62,14 @@ def score_production(production: ProductionModel | None, test: SplitRows, labels
         return []
     try:
         predictions = predict(load_scorer(production.folder), "production", test.texts, labels)
+        is_candidate = files.folder_digest(production.folder) == candidate_digest
     except (MlRunError, OSError, ValueError) as error:
         # The candidate can still be judged on its own; criteria against production become INCONCLUSIVE.
         why = error.found if isinstance(error, MlRunError) else error
         said = f"production version {production.version} cannot be scored: {why}"
         emit("warning", said, level=logging.WARNING, version=production.version)
         return []
-    return [Other(predictions, _known_to(production, test))]
+    return [Other(predictions, _known_to(production, test), is_candidate)]
 
 
 def _known_to(production: ProductionModel, test: SplitRows) -> NDArray[np.bool_]:
