@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,8 @@ def section(found, labels=LABELS, place=True):
     project = Path("/work/project")
     where = Place(make_config(project), Experiment(project / "experiments/exp_1")) if place else None
     evaluation = make_evaluation(labels).model_copy(update={"mistakes": found})
-    return mistake_sections.mistakes(evaluation, where)
+    first, more = mistake_sections.mistakes(evaluation, where), mistake_sections.more_mistakes(evaluation, where)
+    return replace(first, content=(*first.content, *(piece for one in more for piece in one.content)))
 
 
 def told(found, **how):
@@ -78,7 +80,7 @@ def test_the_surest_and_what_others_got_right_have_tables_of_their_own():
         explained="",
     )
     head = "| Where | Text | Label | Read as | Gave it | Gave its own label | Right were |"
-    surest, first, elsewhere, counts, others, doubts = told(found)[2:]
+    doubts, surest, first, elsewhere, counts, others = told(found)[2:]
     assert (surest, elsewhere) == ("### Sure, and wrong", "### Wrong here, right elsewhere")
     assert first.split("\n")[0::2] == [
         "*The 1 mistake that it was surest of*",

@@ -51,6 +51,12 @@ def mistakes(evaluation: Evaluation, place: Place | None = None) -> Section:
     return Section("mistakes", "What it gets wrong", tuple(content))
 
 
+def more_mistakes(evaluation: Evaluation, place: Place | None = None) -> list[Section]:
+    """The mistakes it was surest of, and those that others did not make; nothing where there are none to show."""
+    content = _Told(evaluation.mistakes, place).more() if evaluation.mistakes else []
+    return [Section("more-mistakes", "More of its mistakes", tuple(content))] if content else []
+
+
 def confused_pairs(scores: ModelScores, labels: tuple[str, ...]) -> list[Loose]:
     """The most frequent confusions, each as a sentence."""
     pairs = [
@@ -76,7 +82,10 @@ class _Told:
         self._by_row = {mistake.row: mistake for mistake in found.shown}
 
     def content(self) -> list[Content]:
-        return [*self._how(), *self._pairs(), *self._surest(), *self._elsewhere(), *self._doubtful()]
+        return [*self._how(), *self._pairs(), *self._doubtful()]
+
+    def more(self) -> list[Content]:
+        return [*self._surest(), *self._elsewhere()]
 
     def _how(self) -> list[Content]:
         """How to read the marks, or why there are none."""

@@ -113,7 +113,11 @@ def _sections(judged: Judged) -> list[Section]:
     )
     found = [mistake_sections.mistakes(evaluation), score_sections.criteria(judged.verdict)]
     found.append(Section("scores", "Scores", (said, *score_sections.score_evidence(judged.config, evaluation))))
-    found += [*slice_sections.weaker(evaluation), *trust_sections.trust(judged.config, evaluation)]
+    found += [
+        *slice_sections.weaker(evaluation),
+        *mistake_sections.more_mistakes(evaluation),
+        *trust_sections.trust(judged.config, evaluation),
+    ]
     return [*found, Section("sources", "What was judged", tuple(_sources(judged)))]
 
 

@@ -124,6 +124,7 @@ def _sections(facts: Facts) -> list[Section]:
     if evaluation:
         found.append(score_sections.scores(facts, evaluation))
         found += slice_sections.weaker(evaluation, facts.config, facts.data)
+        found += mistake_sections.more_mistakes(evaluation, facts)
         found += trust_sections.trust(facts.config, evaluation)
         found += trust_sections.learning(evaluation.learning_curve)
     found += [data(facts, facts.data)] if facts.data else []
