@@ -94,6 +94,16 @@ def test_it_shows_the_verdict_like_that_of_a_run(tmp_path):
     assert "never seen" not in (folder / "report.md").read_text()
 
 
+def test_synthetic_predictions_say_so(tmp_path):
+    """Predictions for a SYNTHETIC file carry the word into the terminal, the object and the report."""
+    write_jsonl(tmp_path / "p.jsonl", [row | {"file": "SYNTHETIC_test.jsonl", "line": 7} for row in predictions()])
+    done = ml_run("evaluate", "p.jsonl", "--quiet", cwd=tmp_path)
+    assert "SYNTHETIC data: a smoke test of the tool, no claim about any language" in done.out
+    (folder,) = tmp_path.glob("experiments/evaluate_p_*")
+    assert json.loads((folder / "result.json").read_text())["synthetic"] is True
+    assert "SYNTHETIC data: made by a generator" in (folder / "report.md").read_text()
+
+
 def test_without_a_threshold_nothing_can_pass(tmp_path):
     """No config and no --set: INCONCLUSIVE, exit 6, and how to set a threshold; --exit-zero makes it 0."""
     write_jsonl(tmp_path / "p.jsonl", predictions())
