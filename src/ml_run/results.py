@@ -444,8 +444,8 @@ class TrainedModel(Record):
     seeds: tuple[SeedRun, ...] = ()
     """With `training.seeds`: all trainings, in their order. This model is the median of them by `best_val_macro_f1`."""
     folds: Folds | None = None
-    """With `training.folds`: the cross-validation. This model was trained on all rows of train and val, no row chose its
-    epoch, and `best_val_macro_f1` is the mean of the folds."""
+    """With `training.folds`: the cross-validation. This model was trained on all rows of train and val, none of which
+    chose its epoch, and `best_val_macro_f1` is the mean of the folds."""
     linear: LinearTuning | None = None
     """For a linear model: how it was tuned."""
     vocabulary: int | None = None

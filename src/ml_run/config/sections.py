@@ -144,7 +144,7 @@ class EvaluationConfig(Section):
     """What else the candidate is judged on."""
 
     holdout_group: Text | None = None
-    """A value of data.group_field: rows of this source are not trained on, and the candidate is scored on them apart."""
+    """A value of data.group_field: rows of this source are not trained on, the candidate is scored on them apart."""
 
 
 class GateConfig(Section):
