@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 PSEUDO_ROWS = 0.5
 _CELLS = 20_000_000  # 160 MB of counts at most at a time
+_FEWEST_RESAMPLES, _SCORES = 2000, 600_000
+_MANY_LABELS = 1000
+"""Rows of a class up to which each may be drawn by itself, where there are more labels than rows."""
 _FEWEST_IN_TAIL = 20
 """Resamples beyond an end of an interval, below which where that end lies is chance."""
 
@@ -44,25 +47,49 @@ def resampled_counts(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Right rows and predictions of each class, both [resamples, k], when its rows are predicted with `shares`.
 
+    Of very many classes fewer resamples are drawn, not below 2,000: as many scores come of them.
+
     Args:
         support: rows of each class [k].
         shares: of the labels among the predictions for each class [k, k + 1]; rows add up to 1.
         seed: of the draws.
-        resamples: number of bootstrap samples.
+        resamples: number of bootstrap samples, at most.
     """
     import numpy as np
 
     rng = np.random.default_rng(seed)
     k = len(support)
+    resamples = min(resamples, max(_FEWEST_RESAMPLES, _SCORES // k))
     hits, predicted = np.zeros((2, resamples, k))
     chunk = max(1, _CELLS // (k + 1))
     for start in range(0, resamples, chunk):
         part = slice(start, min(start + chunk, resamples))
         for c in np.flatnonzero(support):
+            if support[c] < _MANY_LABELS and support[c] < k:
+                hits[part, c] = _drawn_one_by_one(rng, int(support[c]), shares[c], c, predicted[part])
+                continue
             drawn = resampled_rows(rng, int(support[c]), shares[c], part.stop - part.start)
             hits[part, c] = drawn[:, c]
             predicted[part] += drawn[:, :k]
     return hits, predicted
+
+
+def _drawn_one_by_one(
+    rng: np.random.Generator, rows: int, shares: NDArray[np.float64], right: int, predicted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """As `resampled_rows`, where a class has fewer rows than there are labels: time goes with the rows, not the labels.
+
+    Adds to `predicted` [resamples, k] what the rows are taken for, and returns how many are `right` [resamples].
+    """
+    import numpy as np
+
+    resamples, k = predicted.shape
+    drawn = max(rows - 1, 1)
+    labels = np.searchsorted(shares.cumsum()[:-1], rng.random((resamples, drawn)), side="right")
+    known = labels < k
+    np.add.at(predicted, (np.nonzero(known)[0], labels[known]), rows / drawn)
+    hits: NDArray[np.float64] = (labels == right).sum(1) * (rows / drawn)
+    return hits
 
 
 def resampled_rows(
