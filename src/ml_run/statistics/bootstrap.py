@@ -66,7 +66,7 @@ def resampled_counts(
         part = slice(start, min(start + chunk, resamples))
         for c in np.flatnonzero(support):
             if support[c] < _MANY_LABELS and support[c] < k:
-                hits[part, c] = _drawn_one_by_one(rng, int(support[c]), shares[c], c, predicted[part])
+                hits[part, c] = _drawn_one_by_one(rng, int(support[c]), shares[c], int(c), predicted[part])
                 continue
             drawn = resampled_rows(rng, int(support[c]), shares[c], part.stop - part.start)
             hits[part, c] = drawn[:, c]
