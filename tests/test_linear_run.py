@@ -248,6 +248,7 @@ def both(tmp_path_factory):
     return project, [result(one) for one in ended], served
 
 
+@pytest.mark.slow
 def test_each_kind_is_compared_with_the_other_in_production(both):
     """Whichever kind is in production is scored now, on the same rows, with its labels matched by name."""
     _, (first, second, third), _ = both
@@ -258,12 +259,14 @@ def test_each_kind_is_compared_with_the_other_in_production(both):
         assert later["deployment"]["previous"] == earlier["deployment"]["version"]
 
 
+@pytest.mark.slow
 def test_the_baseline_is_the_very_model_one_gets(both):
     """The linear baseline of a transformer's run has the scores of the run that has it as its candidate."""
     _, (first, second, third), _ = both
     assert first["scores"]["linear"] == second["scores"]["candidate"] == third["scores"]["linear"]
 
 
+@pytest.mark.slow
 def test_rollback_goes_from_one_kind_to_the_other(both):
     """Back to the linear model, and back again: what is served is the model of that version."""
     project, _, (transformer, linear) = both
@@ -276,6 +279,7 @@ def test_rollback_goes_from_one_kind_to_the_other(both):
         assert (current / kind).is_file()
 
 
+@pytest.mark.slow
 def test_a_damaged_linear_model_in_production_is_made_whole(both):
     """A served copy that was tampered with is never scored: it is fetched from the registry again."""
     project, *_ = both

@@ -57,7 +57,11 @@ def killed_and_resumed(folder, point):
     return ml_run("--resume", listed["id"], cwd=folder)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+SLOW_STAGES = {"data", "evaluate", "gate"}
+KILLED_IN = [pytest.param(s, marks=pytest.mark.slow) if s in SLOW_STAGES else s for s in STAGES]
+
+
+@pytest.mark.parametrize("stage", KILLED_IN)
 def test_r1_a_run_killed_in_any_stage_arrives_at_the_same_place(tmp_path, undisturbed, stage):
     """Kill -9 in the middle of each stage, then --resume: same weights, curve and scores, nothing walked twice."""
     expected, trace = undisturbed
