@@ -10,10 +10,11 @@ import pytest
 
 from conftest import LABELS, make_rows
 from ml_run import files
-from ml_run.errors import TrainingError
+from ml_run.errors import TrainingError, UsageError
 from ml_run.modeling import checkpoints, failures
 from ml_run.stages.train import train_inputs
 from train_harness import MAX_STEPS, STEPS_PER_EPOCH, Faults, Training, prepare, train_apart
+from vocabularies import write_model
 
 KILL = (signal.SIGKILL,)
 
@@ -250,6 +251,20 @@ def kill_while_saving(work, number, delay):
     if training.alive():
         os.kill(training.pid, signal.SIGKILL)
     return training.wait()
+
+
+def test_r18_a_base_model_that_was_exchanged_is_not_trained_on(tmp_path):
+    """R18: another model under the same name between stop and resume is refused, naming both; put back, it goes on."""
+    base, weights = tmp_path / "base", tmp_path / "base" / "model.safetensors"
+    write_model(base, "unigram")
+    work = prepare(tmp_path, model={"name": str(base), "trim_vocabulary": "off"})
+    assert train_apart(work, signals=(15,), at=5).error == "Interrupted"
+    own = weights.read_bytes()
+    weights.write_bytes(own[:-1] + bytes([own[-1] ^ 1]))
+    with pytest.raises(UsageError, match=r"is another model than the one that was trained up to step 5: it was \w{12}"):
+        work.train()
+    weights.write_bytes(own)
+    assert work.train().global_step == 12
 
 
 @pytest.mark.parametrize(("number", "delay"), [(3, 0.0), (9, 0.01)])

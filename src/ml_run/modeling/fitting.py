@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ml_run import events
 from ml_run.config import Config
-from ml_run.errors import TrainingError
+from ml_run.errors import TrainingError, UsageError
 from ml_run.interruption import Interruption
 from ml_run.modeling import attempts, checkpoints, compute, failures, parallel, ranks, scoring
 from ml_run.modeling.checkpoints import Checkpoint, Note
@@ -133,6 +133,7 @@ def train(task: Task, config: Config, attempt: int, last: Checkpoint | None, int
         base = load_base(
             config.model, task.data.labels, task.train.texts, config.training.seed, unlabelled_file(config)
         )
+    _refuse_other_base(config, base.revision, last)
     parameters = base.model.num_parameters()
     failures.check_disk_space(task.folder, parameters, task.part.models if task.part else 1)
     note = last.note if last else ranks.current().decided(lambda: _first_note(task, base, attempt))
@@ -147,6 +148,19 @@ def train(task: Task, config: Config, attempt: int, last: Checkpoint | None, int
         )
         with interruption.deferred():
             job.train(resume_from_checkpoint=None if last is None else str(last.folder))
+
+
+def _refuse_other_base(config: Config, revision: str | None, last: Checkpoint | None) -> None:
+    """A checkpoint goes on with the tokenizer of its own base model, or every piece could mean another."""
+    began = last.note.base_revision if last else None
+    if last is None or began is None or revision is None or began == revision:
+        return
+    raise UsageError(
+        f"{config.model.name} is another model than the one that was trained up to step {last.step}: it was "
+        f"{began[:12]}, now it is {revision[:12]}",
+        where="model.name",
+        remedy="put the model back that the run began with, or start a new run",
+    )
 
 
 def _first_note(task: Task, base: "BaseModel", attempt: int) -> Note:
