@@ -1,5 +1,6 @@
 """The rows that the checks look at, and those that were left out."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,15 @@ class Rejected:
     problem: str
     raw: Any
     """The row as it stands in its file; the text of the line when it could not be read."""
+
+
+def without_nan(value: Any) -> Any:
+    """A raw row as JSON can hold it: nothing in the place of what is no number."""
+    if isinstance(value, Mapping):
+        return {str(key): without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def sighting(row: Row) -> Sighting:

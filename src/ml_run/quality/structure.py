@@ -15,11 +15,18 @@ from ml_run.results import Finding, Severity
 from ml_run.wording import number_of
 
 _LETTER = re.compile(r"[^\W\d_]")
-_NOT_ROWS = {"bom": "byte order mark", "blank_line": "blank line", "quoting": "file"}
+NOT_ROWS = {"bom": "byte order mark", "blank_line": "blank line", "quoting": "file"}
 """Faults of files by which no row is lost, and what is counted."""
 
 
-class _Unusable(Exception):  # noqa: N818 -- not an error: the reason why one row is left out
+class Unusable(Exception):  # noqa: N818 -- not an error: the reason why one row is left out
+    """A row cannot be used.
+
+    Args:
+        rule: name of the data check it belongs to.
+        problem: what is wrong with it.
+    """
+
     def __init__(self, rule: str, problem: str) -> None:
         super().__init__(problem)
         self.rule = rule
@@ -32,14 +39,14 @@ def take_rows(source: Source, split: str, fields: Fields) -> tuple[list[Row], li
     rejected = [
         Rejected(split, source.name, fault.line or 0, fault.rule, fault.problem, fault.raw)
         for fault in source.faults
-        if fault.rule not in _NOT_ROWS
+        if fault.rule not in NOT_ROWS
     ]
     for raw in source.rows:
         values = raw.values
         try:
-            text = _text(values, fields.text)
+            text = text_of(values, fields.text)
             label = _label(values.get(fields.label), fields.label)
-        except _Unusable as why:
+        except Unusable as why:
             rejected.append(Rejected(split, source.name, raw.line, why.rule, why.problem, values))
             continue
         group = scalar(values.get(fields.group)) if fields.group else None
@@ -47,17 +54,22 @@ def take_rows(source: Source, split: str, fields: Fields) -> tuple[list[Row], li
     return rows, sorted(rejected, key=lambda row: row.line)
 
 
-def _text(values: Mapping[str, Any], fields: tuple[str, ...]) -> str:
+def text_of(values: Mapping[str, Any], fields: tuple[str, ...]) -> str:
+    """The text of a row: that of its one field, or those of several joined by a blank.
+
+    Raises:
+        Unusable: there is none, it is no string, or no letter is in it.
+    """
     parts = [values.get(field) for field in fields]
     for field, part in zip(fields, parts, strict=True):
         if part is not None and not isinstance(part, str):
-            raise _Unusable("wrong_type", f"the field {field!r} is {_kind(part)}, not a string")
+            raise Unusable("wrong_type", f"the field {field!r} is {_kind(part)}, not a string")
     strings = [part for part in parts if isinstance(part, str)]
     if not strings:
-        raise _Unusable("missing_field", f"it has no {' and no '.join(map(repr, fields))}")
+        raise Unusable("missing_field", f"it has no {' and no '.join(map(repr, fields))}")
     text = strings[0] if len(fields) == 1 else " ".join(part.strip() for part in strings if part.strip())
     if not _LETTER.search(text) or (not text.isascii() and not _LETTER.search(IGNORED.sub("", text))):
-        raise _Unusable("empty_text", _emptiness(text))
+        raise Unusable("empty_text", _emptiness(text))
     return text
 
 
@@ -72,9 +84,9 @@ def _emptiness(text: str) -> str:
 def _label(value: Any, field: str) -> str:
     label = scalar(value)
     if label is None:
-        raise _Unusable("wrong_type", f"the field {field!r} is {_kind(value)}, not one label")
+        raise Unusable("wrong_type", f"the field {field!r} is {_kind(value)}, not one label")
     if not IGNORED.sub("", label).strip():
-        raise _Unusable("missing_field", f"it has no {field!r}")
+        raise Unusable("missing_field", f"it has no {field!r}")
     return label
 
 
@@ -137,7 +149,7 @@ def _shown(raw: Any) -> str:
 def file_findings(sources: dict[str, Source]) -> list[Finding]:
     """Findings about files as such, by which no row is lost."""
     found = []
-    for rule, counted in _NOT_ROWS.items():
+    for rule, counted in NOT_ROWS.items():
         places = [
             (Sighting(source.name, fault.line), fault.problem)
             for source in sources.values()

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -24,24 +24,34 @@ def parse(lines: Lines) -> Source:
     rows: list[RawRow] = []
     faults = list(lines.faults)
     fields: dict[str, None] = {}
-    decoder = json.JSONDecoder(parse_constant=_no_number)
     sharing = Sharing()
+    for found in records(lines):
+        if isinstance(found, Fault):
+            faults.append(found)
+        else:
+            rows.append(RawRow(found.line, sharing.row(found.values)))
+            fields.update(dict.fromkeys(found.values))
+    return Source(lines.name, tuple(fields), rows, faults)
+
+
+def records(lines: Lines) -> Iterator[RawRow | Fault]:
+    """The rows of the file one after the other, and what is wrong with lines of it.
+
+    Raises:
+        NotReadyError: as `parse`.
+    """
+    decoder = json.JSONDecoder(parse_constant=_no_number)
     for number, text in enumerate(_refuse_list(lines), start=1):
         if text.startswith(_BOM):
-            faults.append(Fault("bom", number, "a byte order mark begins the line, as where files were joined"))
+            yield Fault("bom", number, "a byte order mark begins the line, as where files were joined")
             text = text.removeprefix(_BOM)  # noqa: PLW2901 -- the line without its mark
         values = _parse_line(decoder, number, text, lines)
-        if isinstance(values, Fault):
-            faults.append(values)
-        else:
-            rows.append(RawRow(number, sharing.row(values)))
-            fields.update(dict.fromkeys(values))
-    return Source(lines.name, tuple(fields), rows, faults)
+        yield values if isinstance(values, Fault) else RawRow(number, values)
 
 
 def _parse_line(decoder: json.JSONDecoder, number: int, text: str, lines: Lines) -> dict[str, Any] | Fault:
     if number in lines.undecodable:
-        return Fault("encoding", number, lines.undecodable[number], text)
+        return Fault("encoding", number, lines.undecodable.pop(number), text)
     stripped = text.strip()
     if not stripped:
         return Fault("blank_line", number, "the line is blank")

@@ -10,7 +10,7 @@ from ml_run.reading.sharing import Sharing
 from ml_run.reading.types import Fault, RawRow, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import pyarrow as pa
 
@@ -33,17 +33,23 @@ def parse(content: Opened) -> Source:
     file = content.file if content.file is content.packed else pa.BufferReader(content.file.read())
     try:
         table = pq.ParquetFile(file)
-        fields = _distinct(table.schema_arrow.names, content.name)
+        fields = distinct(table.schema_arrow.names, content.name)
         return from_columns(content.name, fields, map(columns_of, table.iter_batches(ROWS_AT_A_TIME)))
     except (pa.ArrowException, OSError) as error:
-        raise NotReadyError(
-            f"not a parquet file that can be read ({str(error).splitlines()[0]})",
-            where=content.name,
-            remedy="write it again, or correct its ending",
-        ) from None
+        raise unreadable(content.name, error) from None
 
 
-def _distinct(fields: list[str], name: str) -> tuple[str, ...]:
+def unreadable(name: str, error: Exception) -> NotReadyError:
+    """What is said of the file `name` where Arrow cannot read it."""
+    return NotReadyError(
+        f"not a parquet file that can be read ({str(error).splitlines()[0]})",
+        where=name,
+        remedy="write it again, or correct its ending",
+    )
+
+
+def distinct(fields: list[str], name: str) -> tuple[str, ...]:
+    """The names of the columns of the file `name`, no two the same; raises NotReadyError where two are."""
     twice = next((field for field in fields if fields.count(field) > 1), None)
     if twice is not None:
         raise NotReadyError(f"two columns have the name {twice!r}", where=name, remedy="rename one of them")
@@ -67,16 +73,31 @@ def from_columns(name: str, fields: tuple[str, ...], batches: Iterable[Columns])
     faults: list[Fault] = []
     share = Sharing().value
     for columns in batches:
-        for values in zip(*(map(share, columns[field]) for field in fields), strict=True):
-            row = dict(zip(fields, values, strict=True))
-            number = len(rows) + len(faults) + 1
-            bad = next((field for field, value in row.items() if isinstance(value, _Undecodable)), None)
-            if bad is None:
-                rows.append(RawRow(number, row))
+        for found in records(columns, fields, len(rows) + len(faults), share):
+            if isinstance(found, Fault):
+                faults.append(found)
             else:
-                faults.append(Fault("encoding", number, f"the field {bad!r} is not UTF-8", row))
+                rows.append(found)
         events.emit("progress", f"{name}: {len(rows) + len(faults):,} rows read", stage="data")
     return Source(name, fields, rows, faults)
+
+
+def records(
+    columns: Columns, fields: tuple[str, ...], before: int, share: Callable[[Any], Any] | None = None
+) -> Iterator[RawRow | Fault]:
+    """The rows of one batch of columns; one whose text is not UTF-8 becomes a fault.
+
+    Args:
+        columns: by field, each of equal length.
+        fields: names of the columns.
+        before: rows that stand before these.
+        share: makes equal values the same object.
+    """
+    every = ([*map(share, columns[field])] if share else columns[field] for field in fields)
+    for number, values in enumerate(zip(*every, strict=True), start=before + 1):
+        row = dict(zip(fields, values, strict=True))
+        bad = next((field for field, value in row.items() if isinstance(value, _Undecodable)), None)
+        yield RawRow(number, row) if bad is None else Fault("encoding", number, f"the field {bad!r} is not UTF-8", row)
 
 
 class _Undecodable(str):

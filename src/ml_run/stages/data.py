@@ -3,10 +3,7 @@
 import hashlib
 import json
 import logging
-import math
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from ml_run import files, languages
 from ml_run.config import Config
@@ -18,7 +15,7 @@ from ml_run.quality import copies, duplicates, fields, inspection, labels, revie
 from ml_run.quality.copies import Copies
 from ml_run.quality.held_out import HeldOut, hold_out
 from ml_run.quality.inspection import Inspection
-from ml_run.quality.rows import Rejected, Row, Splits, every_row
+from ml_run.quality.rows import Rejected, Row, Splits, every_row, without_nan
 from ml_run.quality.rules import Checks
 from ml_run.reading import Source, read_sources, source_fingerprint
 from ml_run.results import Finding, LanguageGuess, Lengths, PreparedData, SplitSummary
@@ -175,17 +172,9 @@ def _write_rejected(experiment: Experiment, rejected: list[Rejected]) -> None:
                 "line": row.line,
                 "reason": row.reason,
                 "problem": row.problem,
-                "row": _without_nan(row.raw),
+                "row": without_nan(row.raw),
             }
             file.write(json.dumps(line, ensure_ascii=False, default=str, allow_nan=False) + "\n")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _columns(rows: list[Row], names: tuple[str, ...], given_away: frozenset[str]) -> SplitRows:
