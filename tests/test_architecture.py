@@ -12,7 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"console", "runs", "rehearsal", "checking", "outside", "comparison"},
+    {"console", "runs", "rehearsal", "checking", "outside", "predicting", "comparison"},
     {"conclusion", "pipeline"},
     {"walk", "stages", "quickstart"},
     {"promotion"},

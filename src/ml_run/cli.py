@@ -38,7 +38,7 @@ UNFINISHED = "unfinished"
 """Stands for `--resume` without an ID: the newest run that has not finished."""
 FLAGS = {"--json", "--quiet", "--exit-zero", "--dry-run"}
 """Options without a value: a command may be looked for behind them."""
-NOT_YET = {"init", "doctor", "predict", "serve", "monitor"}
+NOT_YET = {"init", "doctor", "serve", "monitor"}
 """Commands that later versions bring; as a first word they are not taken for a run's name."""
 
 
@@ -305,6 +305,51 @@ def evaluate_cli(
         else:
             console.print_outside(result)
     raise typer.Exit(result.exit_code)
+
+
+# --- using a model ----------------------------------------------------------------------------------------------------
+
+
+@app.command("predict")
+def predict_cli(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Rows to predict: jsonl, csv, tsv, parquet, also .gz.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="What to write; its ending tells the format.")],
+    model: Annotated[
+        str, typer.Option(metavar="ID", help="Whose model: production, or a run (an ID as for show).")
+    ] = "production",
+    text_field: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Field of the text; repeated: joined. Left out: as the run read it."),
+    ] = None,
+    abstain_below: Annotated[
+        float | None, typer.Option(metavar="P", help="Mark rows whose confidence is below P.")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew: drop what an earlier try left, and replace OUT.")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Predict every row of a file, of any size.
+
+    A job that was killed goes on where it stopped: give the same command. Rows that cannot be read are in
+    OUT.rejected.jsonl with their reasons.
+    """
+    from ml_run import predicting
+
+    request = predicting.Request(source, target, model, tuple(text_field or ()), abstain_below, restart)
+    try:
+        with console.showing(quiet=quiet):
+            result = predicting.predict_file(request, Path.cwd())
+    except Interrupted as stopped:
+        again = shlex.join(["ml-run", *(word for word in sys.argv[1:] if word != "--restart")])
+        _tell(MlRunError("stopped by a signal; what is done is kept", remedy=f"go on: {again}"), stopped.exit_code)
+        raise typer.Exit(stopped.exit_code) from None
+    with _code_for_gone_reader(ExitCode.OK):
+        if as_json:
+            console.print_json(result.told())
+        else:
+            console.print_text("\n".join(predicting.predicted_lines(result)))
 
 
 # --- past runs ------------------------------------------------------------------------------------------------------
