@@ -29,6 +29,8 @@ def limits(facts: Facts) -> list[Loose]:
     if facts.evaluation:
         found += [*_test_size(facts.evaluation), *_small_classes(facts, facts.evaluation)]
     found += not_for(facts.evaluation) if facts.evaluation else []
+    if facts.evaluation and facts.evaluation.look and facts.evaluation.look.warning:
+        found.append(sentence(facts.evaluation.look.warning))
     if facts.evaluation and facts.evaluation.candidate_without_leaks:
         clean = facts.evaluation.candidate_without_leaks
         found.append(
@@ -49,6 +51,11 @@ def limits(facts: Facts) -> list[Loose]:
 
 
 def _one_run(model: TrainedModel) -> str:
+    if model.seeds:
+        return (
+            f"{len(model.seeds)} trainings were made, and one of them is the candidate: how far their scores lie apart "
+            "stands under Scores. The intervals cover the choice of the test rows, not that of the seed."
+        )
     if model.linear:
         return (
             "One model was trained, on one choice of training rows. Other rows can give another; the intervals cover "
@@ -109,10 +116,13 @@ def _more_test_rows(facts: Facts) -> list[Loose]:
     if not wanted:
         return []
     most = max(wanted, key=lambda c: c.rows_to_settle or 0)
+    first: tuple[Loose, ...] = ()
+    if most.label_first:
+        first = (" Begin with rows of ", User(most.label_first), ": each of them tells most.")
     return [
         rich(
             f"Label more test rows: about {most.rows_to_settle:,} in all would settle ", Code(most.name),
-            f", at the value seen now. The test split has {most.n:,} for it.",
+            f", at the value seen now. The test split has {most.n:,} for it.", *first,
         )
     ]  # fmt: skip
 

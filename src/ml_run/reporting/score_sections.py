@@ -110,21 +110,23 @@ def thresholds(config: Config) -> dict[str, float | None]:
 def _models_table(evaluation: Evaluation) -> Content:
     others = [evaluation.candidate_without_leaks, evaluation.production, *evaluation.baselines]
     models = [evaluation.candidate, *(model for model in others if model)]
-    columns: list[Loose] = ["Model", "Macro-F1", "Accuracy", "Weighted F1", "Log loss", "ECE", "n"]
+    columns: list[Loose] = ["Model", "Macro-F1", "Accuracy", "Weighted F1", "MCC", "Log loss", "Brier", "ECE", "n"]
     rows: list[list[Loose]] = [
         [
             _model_name(model, evaluation),
             with_interval(model.macro_f1),
             with_interval(model.accuracy),
             with_interval(model.weighted_f1),
+            score(model.mcc.value),
             score(model.log_loss),
+            score(model.brier),
             score(model.ece),
             f"{model.n:,}",
         ]
         for model in models
     ]
-    caption = "Candidate, production and baselines (log loss and ECE, the expected calibration error: lower is better)"
-    return table(caption, columns, rows, numeric=" nnnnnn")
+    caption = "Candidate, production and baselines (log loss, Brier score, ECE: lower is better)"
+    return table(caption, columns, rows, numeric=" nnnnnnnn")
 
 
 def _model_name(model: ModelScores, evaluation: Evaluation) -> str:
@@ -134,10 +136,14 @@ def _model_name(model: ModelScores, evaluation: Evaluation) -> str:
 
 
 def _comparisons_table(evaluation: Evaluation) -> Content:
-    columns: list[Loose] = ["Against", "Macro-F1 difference", "Accuracy difference", "n", "Rows left out", "Note"]
+    columns: list[Loose] = ["Against", "Macro-F1 difference", "Accuracy difference", "p", "n", "Rows left out", "Note"]
     rows = [_comparison_row(comparison) for comparison in evaluation.comparisons]
-    caption = "Candidate minus the other model, on the same rows; an interval that holds 0 can be chance"
-    return table(caption, columns, rows, numeric=" nnnn")
+    level = f"{100 * evaluation.comparisons[0].level:.4g} %"
+    caption = (
+        f"Candidate minus the other model, on the same rows, with {level} intervals: one that holds 0 can be chance. "
+        "p: McNemar's test of the accuracies"
+    )
+    return table(caption, columns, rows, numeric=" nnnnn")
 
 
 def _comparison_row(comparison: Comparison) -> list[Loose]:
@@ -145,9 +151,10 @@ def _comparison_row(comparison: Comparison) -> list[Loose]:
         comparison.against,
         signed_with_interval(comparison.macro_f1_difference),
         signed_with_interval(comparison.accuracy_difference),
+        "–" if comparison.p_value is None else f"{comparison.p_value:.3f}",
         f"{comparison.n:,}",
         f"{comparison.excluded:,}",
-        sentence(comparison.note) or "–",
+        " ".join(map(sentence, filter(None, (comparison.note, *comparison.warnings)))) or "–",
     ]
 
 
