@@ -12,12 +12,12 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"console", "runs", "rehearsal", "checking", "outside", "predicting", "comparison"},
+    {"console", "runs", "rehearsal", "checking", "outside", "predicting", "comparison", "watching"},
     {"conclusion", "pipeline"},
     {"walk", "stages", "quickstart"},
     {"promotion"},
     {"evaluation"},
-    {"quality", "modeling", "statistics", "reporting", "tracking", "monitoring", "deployments"},
+    {"quality", "modeling", "statistics", "reporting", "tracking", "monitoring", "drift", "deployments"},
     {"reading", "languages"},
     {
         "config",

@@ -49,11 +49,11 @@ def test_the_handoff_survives_the_disk(handoff, tmp_path):
 
 
 def test_many_rows_become_quantiles():
-    """Up to 2,000 rows every value is kept, sorted; beyond, 201 quantiles from the least to the greatest."""
+    """Up to 2,000 rows every value is kept, sorted; beyond, the middles of 2,000 equal shares of them."""
     few = distribution([3.0, 1.0, 2.0])
     assert (few.kind, few.n, few.values) == ("values", 3, (1.0, 2.0, 3.0))
     assert distribution(np.arange(2000.0)).kind == "values"
-    many = distribution(np.arange(2001.0)[::-1])
-    assert (many.kind, many.n, len(many.values)) == ("quantiles", 2001, 201)
-    assert many.values[:2] == (0.0, 10.0)
-    assert many.values[-1] == 2000.0
+    many = distribution(np.arange(20_000.0)[::-1])
+    assert (many.kind, many.n, len(many.values)) == ("quantiles", 20_000, 2000)
+    assert many.values[:2] == (5.0, 15.0)
+    assert many.values[-1] == 19_995.0

@@ -38,7 +38,7 @@ UNFINISHED = "unfinished"
 """Stands for `--resume` without an ID: the newest run that has not finished."""
 FLAGS = {"--json", "--quiet", "--exit-zero", "--dry-run"}
 """Options without a value: a command may be looked for behind them."""
-NOT_YET = {"init", "doctor", "serve", "monitor"}
+NOT_YET = {"init", "doctor", "serve"}
 """Commands that later versions bring; as a first word they are not taken for a run's name."""
 
 
@@ -76,7 +76,8 @@ app = typer.Typer(
     help="Decide whether a text classifier for a language with little data is good enough to deploy. "
     "`ml-run NAME` walks the whole road: data, train, evaluate, gate, deploy, registry.",
     epilog="Exit codes: 0 done (verdict PASS), 2 usage or config, 3 data not ready, 4 training failed, 5 verdict FAIL, "
-    "6 verdict INCONCLUSIVE, 7 store or deployment failed (production unchanged), 130/143 interrupted, 1 bug.",
+    "6 verdict INCONCLUSIVE, 7 store or deployment failed (production unchanged), 8 monitor found drift, "
+    "130/143 interrupted, 1 bug.",
 )
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The config file.")]
@@ -350,6 +351,31 @@ def predict_cli(
             console.print_json(result.told())
         else:
             console.print_text("\n".join(predicting.predicted_lines(result)))
+
+
+@app.command("monitor")
+def monitor_cli(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New traffic: texts, labelled or not, or predictions.")],
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="Whose model: a run; left out: the one in production.")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Check new traffic for drift, and the model for accuracy.
+
+    Held against what was handed over with the deployed model. Exit code 8: drift; 6: too few rows to judge.
+    """
+    from ml_run import watching
+
+    with console.showing(quiet=quiet):
+        result = watching.monitor(file, run_id, Path.cwd())
+    with _code_for_gone_reader(result.exit_code):
+        if as_json:
+            console.print_json(result.told())
+        else:
+            console.print_lines(lambda width: watching.monitor_screen(result, width))
+    raise typer.Exit(result.exit_code)
 
 
 # --- past runs ------------------------------------------------------------------------------------------------------

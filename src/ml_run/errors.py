@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     FAIL = 5
     INCONCLUSIVE = 6
     STORE_FAILED = 7
+    DRIFT = 8
     INTERRUPTED = 130
     TERMINATED = 143
 

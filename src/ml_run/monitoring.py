@@ -1,15 +1,20 @@
 """The handoff: what monitoring needs to know of a deployment, measured on rows the model has never seen.
 
-All of it comes from the test split; scores on training rows are inflated and would hide drift (data-quality.md, 4.1).
+All of it comes from the test split: scores on training rows are inflated and would hide drift (data-quality.md, 4.1),
+and validation rows chose the epoch. No text is in it, and its size is bounded (under a megabyte).
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from ml_run import files
-from ml_run.events import utc_now
+from ml_run.drift.distribution import Distribution, distribution
+from ml_run.drift.reliance import Trust, learn_trust
+from ml_run.drift.traits import TextReference, learn_texts
+from ml_run.events import emit, utc_now
 from ml_run.results import (
     Deployment,
     Direction,
@@ -21,27 +26,15 @@ from ml_run.results import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ml_run.experiment import Experiment
 
-FORMAT = 1
+__all__ = ["Criterion", "Distribution", "Handoff", "build_handoff", "distribution"]
+
+FORMAT = 2
 MINIMUM_WINDOW = 50
 """Rows below which a window of traffic is not judged (data-quality.md, 4.2)."""
 ALPHA = 0.05
 """False-alarm rate of one window, over all tests together."""
-MOST_RAW_VALUES = 2000
-QUANTILES = 201
-
-
-class Distribution(Record):
-    """How one number is distributed over the test rows."""
-
-    kind: Literal["values", "quantiles"]
-    """`values`: all of them, sorted; `quantiles`: 201 equally spaced ones, from the least to the greatest."""
-    n: int
-    """Rows they were taken from."""
-    values: tuple[float, ...]
 
 
 class Criterion(Record):
@@ -86,6 +79,10 @@ class Handoff(Record):
     criteria: tuple[Criterion, ...]
     minimum_window: int = MINIMUM_WINDOW
     alpha: float = ALPHA
+    trust: Trust | None = None
+    """What the model's confidence is worth; None where an older version wrote this."""
+    texts: TextReference | None = None
+    """How the test texts look; None where an older version wrote this, or where they could not be read."""
 
 
 def build_handoff(
@@ -99,8 +96,7 @@ def build_handoff(
     """Collect what monitoring needs from the records and from `evaluation/predictions.parquet`."""
     import pyarrow.parquet as pq
 
-    columns = ["label", "predicted", "confidence", "characters"]
-    rows = pq.read_table(experiment.predictions, columns=columns).to_pydict()
+    rows = pq.read_table(experiment.predictions).to_pydict()
     tokenizer = experiment.model / "tokenizer.json"
     n = len(rows["label"])
     true, predicted = Counter(rows["label"]), Counter(rows["predicted"])
@@ -127,19 +123,42 @@ def build_handoff(
         criteria=tuple(
             Criterion(metric=c.metric, direction=c.direction, threshold=c.threshold) for c in verdict.criteria
         ),
+        trust=_trust(rows, evaluation),
+        texts=_texts(experiment, data, model, rows),
     )
 
 
-def distribution(values: Sequence[float]) -> Distribution:
-    """All `values`, sorted, or 201 quantiles where there are more than 2,000.
-
-    Up to 2,000 the raw values are kept because the quantiles alone raise the false-alarm rate of a KS test from .050 to
-    .063 (data-quality.md, 4.1).
-    """
+def _trust(rows: dict[str, list[Any]], evaluation: Evaluation) -> Trust | None:
+    """What confidence is worth with the temperature that the evaluation fitted on other rows."""
     import numpy as np
 
-    ordered = np.sort(np.asarray(values, np.float64))
-    if len(ordered) <= MOST_RAW_VALUES:
-        return Distribution(kind="values", n=len(ordered), values=tuple(ordered.tolist()))
-    quantiles = np.quantile(ordered, np.linspace(0, 1, QUANTILES))
-    return Distribution(kind="quantiles", n=len(ordered), values=tuple(quantiles.tolist()))
+    from ml_run.statistics import with_temperature
+
+    columns = [f"p_{label}" for label in evaluation.labels]
+    if any(column not in rows for column in columns):
+        return None
+    fitted = evaluation.calibration.temperature if evaluation.calibration else None
+    temperature = 1.0 if fitted is None else fitted
+    probabilities = np.array([rows[column] for column in columns], np.float64).T
+    confidence = with_temperature(probabilities, temperature).max(1)
+    return learn_trust(confidence, np.array(rows["correct"], bool), temperature)
+
+
+def _texts(
+    experiment: Experiment, data: PreparedData, model: TrainedModel, rows: dict[str, list[Any]]
+) -> TextReference | None:
+    """How the test texts look. Whatever goes wrong with it, the model is deployed by now, and stays so."""
+    from ml_run.drift.tokens import tokens_of
+    from ml_run.splits import read_split
+
+    learnt = ("train", "val") if model.folds else ("train",)
+    if "text" not in rows or not all(experiment.split(name).is_file() for name in learnt):
+        return None
+    train = [text for name in learnt for text in read_split(experiment.split(name)).texts]
+    language = data.language_check.expected if data.language_check else None
+    seed = int(files.hash_value(data.fingerprint)[:8], 16)
+    try:
+        return learn_texts(train, rows["text"], language, tokens_of(experiment.model), seed=seed)
+    except Exception as error:  # noqa: BLE001 -- a deployment must not fail for what only monitoring needs
+        emit("warning", f"the handoff knows nothing of the texts: {error}", level=logging.WARNING)
+        return None

@@ -183,6 +183,15 @@ class DeploymentConfig(Section):
     """While there is no production model: judge by the values alone, wait for `ml-run deploy`, or never deploy."""
 
 
+class MonitoringConfig(Section):
+    """When `ml-run monitor` says to train again."""
+
+    min_accuracy: Threshold | None = None
+    """Accuracy on labelled traffic below which to train again; default: deployment.min_accuracy."""
+    new_labels: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1000
+    """Labelled texts of traffic, unknown to the model, from which to train again."""
+
+
 class TrackingConfig(Section):
     """Where runs are recorded."""
 
@@ -224,6 +233,7 @@ class Config(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
     deployment: DeploymentConfig = DeploymentConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()
     tracking: TrackingConfig = TrackingConfig()
     registry: RegistryConfig = RegistryConfig()
     reports: ReportsConfig = ReportsConfig()

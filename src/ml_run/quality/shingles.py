@@ -23,20 +23,20 @@ class Pairs(NamedTuple):
     jaccard: NDArray[np.float64]
 
 
-def hashed_grams(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """A 64-bit hash of each 5-gram of each text, one text after the other, and how many each has (5 characters up)."""
+def hashed_grams(texts: Sequence[str], size: int = _SIZE) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """A 64-bit hash of each n-gram of each text, one after the other, and how many each has (`size` characters up)."""
     import numpy as np
 
     points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    hashed = points[: len(points) - _SIZE + 1].copy()
-    for offset in range(1, _SIZE):
+    hashed = points[: len(points) - size + 1].copy()
+    for offset in range(1, size):
         hashed *= np.uint64(0x9E3779B97F4A7C15)
-        hashed += points[offset : len(points) - _SIZE + 1 + offset]
+        hashed += points[offset : len(points) - size + 1 + offset]
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     inside = np.ones(len(points), bool)
-    for offset in range(1, _SIZE):
+    for offset in range(1, size):
         inside[np.cumsum(lengths) - offset] = False  # grams that would begin in one text and end in the next
-    return _mixed(hashed[inside[: len(hashed)]]), lengths - _SIZE + 1
+    return _mixed(hashed[inside[: len(hashed)]]), lengths - size + 1
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -107,7 +107,7 @@ def load_reader(config: ModelConfig, train: Sequence[Row]) -> Reader:
     from ml_run.modeling.scoring import quiet_libraries
 
     with quiet_libraries():
-        return _pretrained_reader(config.name, load_tokenizer(config))
+        return reader_of(config.name, load_tokenizer(config))
 
 
 def _scratch_reader(config: ModelConfig, train: Sequence[Row]) -> Reader:
@@ -139,7 +139,9 @@ def _scratch_reader(config: ModelConfig, train: Sequence[Row]) -> Reader:
     )
 
 
-def _pretrained_reader(name: str, tokenizer: PreTrainedTokenizerBase) -> Reader:
+def reader_of(name: str, tokenizer: PreTrainedTokenizerBase) -> Reader:
+    """A tokenizer of transformers, as far as counting needs it; `name` is what it is called in findings."""
+
     def encode(batch: list[str]) -> list[list[int]]:
         wanted = {"return_attention_mask": False, "return_token_type_ids": False}
         encoded: list[list[int]] = tokenizer(batch, truncation=False, verbose=False, **wanted)["input_ids"]
