@@ -221,3 +221,7 @@ def test_kept_leaks_are_scored_with_and_without(run):
     assert [c.support for c in found.candidate_without_leaks.classes] == [20, 20, 20]
     assert found.candidate_without_leaks.name == "candidate"
     assert evaluate(run).candidate_without_leaks is None
+    write(run, "test", [row | {"leaked": True} for row in rows])
+    nothing = evaluate(run, config=keep)
+    assert (nothing.candidate_without_leaks.n, nothing.candidate_without_leaks.macro_f1.value) == (0, None)
+    assert decide(nothing, GateConfig(), DeploymentConfig(min_accuracy=0.0, min_f1=0.0)).overall == "INCONCLUSIVE"

@@ -96,6 +96,22 @@ def test_a_class_absent_from_the_test_split_never_passes():
     assert verdict.reason == "no test rows of C: nothing is known of the model there"
 
 
+def test_r32_a_pass_that_rests_on_leaked_rows_is_none():
+    """R32: kept test rows with a copy in train cannot make a PASS that the others do not bear out; FAIL stays FAIL."""
+    clean = scores(accuracy=0.83, macro_f1=0.84, n=280)
+    verdict = judge(evaluation().model_copy(update={"candidate_without_leaks": clean}))
+    assert verdict.overall == "INCONCLUSIVE"
+    assert [c.verdict for c in verdict.criteria] == ["PASS", "PASS"]
+    assert verdict.reason.startswith(
+        "it passes only with the 20 of 300 test rows that have a copy in train (data.leaks: keep; they are marked in "
+        "data/test.parquet): without them, accuracy 0.830 misses >= 0.85"
+    )
+    borne_out = scores(accuracy=0.86, macro_f1=0.84, n=280)
+    assert judge(evaluation().model_copy(update={"candidate_without_leaks": borne_out})).overall == "PASS"
+    failing = evaluation(candidate=scores(accuracy=0.7))
+    assert judge(failing.model_copy(update={"candidate_without_leaks": borne_out})).overall == "FAIL"
+
+
 def test_overall_is_the_worst():
     """One failed criterion fails the whole, beside passed and inconclusive ones."""
     verdict = judge(evaluation(scores(accuracy=0.99, macro_f1=None)), accuracy=0.9, f1=0.5)

@@ -49,14 +49,15 @@ def criteria(evaluation: Evaluation, gate: GateConfig, deployment: DeploymentCon
         gate: the criteria beyond the two of `deployment`.
         deployment: `min_accuracy` and `min_f1`.
     """
-    return [
-        *_value_criteria(evaluation, deployment, gate),
-        *_class_criteria(evaluation, gate),
-        *_comparison_criteria(evaluation, gate),
-    ]
+    return [*value_criteria(evaluation, gate, deployment), *_comparison_criteria(evaluation, gate)]
 
 
-def _value_criteria(evaluation: Evaluation, deployment: DeploymentConfig, gate: GateConfig) -> list[Criterion]:
+def value_criteria(evaluation: Evaluation, gate: GateConfig, deployment: DeploymentConfig) -> list[Criterion]:
+    """Those criteria that ask nothing of another model; arguments as of `criteria`."""
+    return [*_score_criteria(evaluation, deployment, gate), *_class_criteria(evaluation, gate)]
+
+
+def _score_criteria(evaluation: Evaluation, deployment: DeploymentConfig, gate: GateConfig) -> list[Criterion]:
     scores, n = evaluation.candidate, evaluation.n
     found = []
     if deployment.min_accuracy is not None:

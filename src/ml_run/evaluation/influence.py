@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ml_run.evaluation.passages import joined, opening, words_of
 from ml_run.events import emit
-from ml_run.results import Mistakes, Pushed
+from ml_run.results import Mistake, Mistakes, Pushed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from ml_run.evaluation.passages import Word
     from ml_run.modeling.scoring import Scorer
-    from ml_run.results import Mistake
 
     Part = list[Word]
     Ranked = tuple[float, Part]
@@ -108,6 +107,23 @@ def explain(mistakes: Mistakes, texts: Sequence[str], scorer: Scorer, *, seconds
             "explained": _how(cases[:number], first, len(cases), len(mistakes.shown), seconds),
         }
     )
+
+
+def words_for(text: str, label: str, instead: str, scorer: Scorer) -> tuple[Pushed, ...]:
+    """The words of any text that spoke for one label against another, at most 5, strongest first.
+
+    Found as for mistakes, without a bound on the time: the model is asked about 60 shorter texts, or about as many.
+
+    Args:
+        text: of any length; of a long one, parts are left out first.
+        label: what they spoke for, e.g. what the model says.
+        instead: what they spoke against, e.g. the runner-up.
+        scorer: the model.
+    """
+    words = words_of(text)
+    asked = Mistake(row=0, file="", line=0, text=opening(words)[0], label=instead, predicted=label)
+    case = _Case(asked, text, words, _log_odds(asked, scorer.logits([text])[0], scorer))
+    return _pushed([case], _PARTS[0], scorer)[asked.row]
 
 
 def _first(mistakes: Mistakes) -> list[Mistake]:

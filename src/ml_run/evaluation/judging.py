@@ -111,11 +111,11 @@ def _scores(predictions: Predictions, rows: SplitRows, labels: tuple[str, ...], 
 
 
 def _without_leaks(candidate: Predictions, rows: SplitRows, labels: tuple[str, ...], seed: int) -> ModelScores | None:
-    """The scores on the rows that have no copy, exact or near, in train; None where all or none have."""
+    """The scores on the rows that have no copy, exact or near, in train; None where no row has one."""
     import numpy as np
 
     clean = ~np.array(rows.leaked, bool)
-    if clean.all() or not clean.any():
+    if clean.all():
         return None
     true = list(np.asarray(rows.label_ids)[clean])
     subset = candidate.subset(clean)

@@ -42,6 +42,8 @@ def score_predictions(
         ArithmeticError: a metric module and `statistics` compute different values for the same score.
     """
     k = len(labels)
+    if not len(true):
+        return _without_rows(name, labels)
     points, soft = _points(predicted, probabilities, true, k)
     matrix = statistics.confusion_matrix(true, predicted, k)
     if points["confusion"][:k] != matrix.tolist():
@@ -62,6 +64,22 @@ def score_predictions(
         brier=None if probabilities is None else statistics.brier_score(probabilities, true),
         ece_floor=floor,
         ece_ceiling=ceiling,
+    )
+
+
+def _without_rows(name: str, labels: tuple[str, ...]) -> ModelScores:
+    """Nothing is known of a model on no rows."""
+    unknown = Estimate(value=None)
+    return ModelScores(
+        name=name,
+        n=0,
+        accuracy=unknown,
+        macro_f1=unknown,
+        weighted_f1=unknown,
+        log_loss=None,
+        ece=None,
+        classes=tuple(ClassScores(label=x, support=0, precision=unknown, recall=unknown, f1=unknown) for x in labels),
+        confusion=((0,) * len(labels),) * len(labels),
     )
 
 

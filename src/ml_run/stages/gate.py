@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml_run.evaluation.criteria import criteria
+from ml_run.evaluation.criteria import criteria, value_criteria
 from ml_run.results import CriterionResult, Verdict
 from ml_run.statistics import rows_to_settle_proportion, rows_to_settle_scaled, usual_margin
 
@@ -34,16 +34,18 @@ def decide(evaluation: Evaluation, gate: GateConfig, deployment: DeploymentConfi
         deployment: `min_accuracy` and `min_f1`.
 
     Returns:
-        The verdict; overall is the worst of the criteria, INCONCLUSIVE when there is none or a class has no test rows.
+        The verdict; overall is the worst of the criteria. INCONCLUSIVE when there is none, when a class has no test
+        rows, or when the criteria are met only with the help of test rows that have a copy in train.
     """
     results = tuple(_judge(criterion, gate.decide_on) for criterion in criteria(evaluation, gate, deployment))
     overall = _worst(results)
     absent = [c.label for c in evaluation.candidate.classes if c.support == 0]
-    if absent and overall == "PASS":
+    leaked = _without_leaks(evaluation, gate, deployment) if overall == "PASS" else ""
+    if overall == "PASS" and (absent or leaked):
         overall = "INCONCLUSIVE"
     return Verdict(
         overall=overall,
-        reason=_overall_reason(overall, results, absent, evaluation, gate),
+        reason=leaked or _overall_reason(overall, results, absent, evaluation, gate),
         decide_on=gate.decide_on,
         criteria=results,
     )
@@ -52,6 +54,23 @@ def decide(evaluation: Evaluation, gate: GateConfig, deployment: DeploymentConfi
 def _worst(results: tuple[CriterionResult, ...]) -> VerdictWord:
     verdicts = {result.verdict for result in results}
     return next((word for word in _WORST_FIRST if word in verdicts), "INCONCLUSIVE")
+
+
+def _without_leaks(evaluation: Evaluation, gate: GateConfig, deployment: DeploymentConfig) -> str:
+    """Why the rows without a copy in train do not bear out a PASS; empty where they do, or where all rows are such."""
+    clean = evaluation.candidate_without_leaks
+    if clean is None:
+        return ""
+    judged = evaluation.model_copy(update={"candidate": clean, "n": clean.n, "comparisons": ()})
+    results = [_judge(criterion, gate.decide_on) for criterion in value_criteria(judged, gate, deployment)]
+    missed = [result.reason for result in results if result.verdict != "PASS"]
+    if not missed:
+        return ""
+    kept = evaluation.n - clean.n
+    return (
+        f"it passes only with the {kept} of {evaluation.n} test rows that have a copy in train (data.leaks: keep; they "
+        f"are marked in data/test.parquet): without them, {'; '.join(missed)}"
+    )
 
 
 # --- judging --------------------------------------------------------------------------------------------------------
