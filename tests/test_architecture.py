@@ -12,7 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"console", "runs", "rehearsal", "checking", "outside", "predicting", "comparison", "watching"},
+    {"console", "runs", "rehearsal", "checking", "outside", "predicting", "comparison", "serving", "watching"},
     {"conclusion", "pipeline"},
     {"walk", "stages", "quickstart"},
     {"promotion"},
@@ -36,7 +36,14 @@ LAYERS = (
 )
 STAGES = {path.stem for path in (SOURCE / "stages").glob("*.py")} - {"__init__"}
 HEAVY = {"torch", "transformers", "datasets", "mlflow", "sklearn", "pandas", "evaluate", "scipy", "numpy", "pyarrow"}
-DOORS = {"typer": {"cli.py"}, "rich": {"console.py"}, "mlflow": {"tracking"}, "ray": set()}
+DOORS = {
+    "typer": {"cli.py"},
+    "rich": {"console.py"},
+    "mlflow": {"tracking"},
+    "fastapi": {"serving"},
+    "uvicorn": {"serving"},
+    "ray": set(),
+}
 SUBCLASSING = {"modeling/trainer.py", "modeling/callbacks.py", "modeling/metric_modules.py"}
 """These subclass types of heavy libraries, so they import them as they load; they are imported inside functions."""
 
@@ -96,7 +103,7 @@ def test_stages_do_not_know_one_another(stage):
 
 @pytest.mark.parametrize(("library", "homes"), DOORS.items())
 def test_each_outside_world_has_one_door(library, homes):
-    """typer, rich, mlflow and ray are each imported in one place."""
+    """typer, rich, mlflow, fastapi and the like are each imported in one place."""
     users = {
         path.relative_to(SOURCE).parts[0]
         for path in FILES

@@ -38,7 +38,7 @@ UNFINISHED = "unfinished"
 """Stands for `--resume` without an ID: the newest run that has not finished."""
 FLAGS = {"--json", "--quiet", "--exit-zero", "--dry-run"}
 """Options without a value: a command may be looked for behind them."""
-NOT_YET = {"init", "doctor", "serve"}
+NOT_YET = {"init", "doctor"}
 """Commands that later versions bring; as a first word they are not taken for a run's name."""
 
 
@@ -376,6 +376,47 @@ def monitor_cli(
         else:
             console.print_lines(lambda width: watching.monitor_screen(result, width))
     raise typer.Exit(result.exit_code)
+
+
+@app.command("serve")
+def serve_cli(
+    host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    deadline: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, max=3600, help="Time in which a request is answered, or 504.")
+    ] = 10.0,
+    grace: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, max=3600, help="Time to answer what is there when told to stop.")
+    ] = 20.0,
+    traffic_log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Note each prediction in FILE, for monitor; without its text.")
+    ] = None,
+    log_texts: Annotated[bool, typer.Option("--log-texts", help="Note the texts, too.")] = False,
+    docs: Annotated[bool, typer.Option("--docs", help="Serve /docs; its scripts come from the internet.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Serve the deployed model over HTTP, with a page to try it.
+
+    Follows what is deployed while it serves. SIGTERM or Ctrl-C: answers what is there and ends with exit code 0.
+    Whoever asks must show the token in the environment variable MLRUN_TOKEN, if that is set.
+    """
+    from ml_run import serving
+
+    settings = serving.Settings(
+        host, port, deadline, grace, docs=docs, traffic_log=traffic_log, log_texts=log_texts,
+        token=serving.token_of_environment(),
+    )  # fmt: skip
+
+    def started(server: serving.Started) -> None:
+        if as_json:
+            console.print_json(server._asdict())
+        else:
+            console.print_text(f"version {server.version} serves at {server.url}; Ctrl-C stops it")
+        sys.stdout.flush()
+
+    with console.showing(quiet=quiet, secrets=[settings.token] if settings.token else []):
+        serving.serve(Path.cwd(), settings, started)
 
 
 # --- past runs ------------------------------------------------------------------------------------------------------

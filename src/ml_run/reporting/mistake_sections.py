@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ml_run.reporting.records import Place
-    from ml_run.results import ConfusedPair, Evaluation, Mistake, Mistakes, ModelScores
+    from ml_run.results import ConfusedPair, Evaluation, Mistake, Mistakes, ModelScores, Pushed
 
 _PAIRS_SHOWN = 5
 _NONE = "–"
@@ -192,15 +192,20 @@ def _text(mistake: Mistake) -> Loose:
     """The text with the words that pushed marked; those that are cut off are named behind it."""
     if not mistake.text:  # predictions from elsewhere may come without their texts
         return _NONE
-    parts: list[tuple[str, bool]] = []
-    done = 0
-    here = {pushed.start: len(pushed.text) for pushed in mistake.pushed if pushed.start is not None}
-    for start, length in sorted(here.items()):
-        parts += [(mistake.text[done:start], False), (mistake.text[start : start + length], True)]
-        done = start + length
-    passage = Passage(tuple(part for part in (*parts, (mistake.text[done:], False)) if part[0]))
+    passage = marked(mistake.text, mistake.pushed)
     beyond = [pushed.text for pushed in mistake.pushed if pushed.start is None]
     further: list[Loose] = [
         rich(", " if number else "", Passage(((text, True),))) for number, text in enumerate(beyond)
     ]
     return rich(passage, " Further on: ", *further) if further else passage
+
+
+def marked(text: str, pushed: Sequence[Pushed]) -> Passage:
+    """A text as it is shown, with those of the words that pushed that stand in it marked."""
+    parts: list[tuple[str, bool]] = []
+    done = 0
+    here = {one.start: len(one.text) for one in pushed if one.start is not None}
+    for start, length in sorted(here.items()):
+        parts += [(text[done:start], False), (text[start : start + length], True)]
+        done = start + length
+    return Passage(tuple(part for part in (*parts, (text[done:], False)) if part[0]))

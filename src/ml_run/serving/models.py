@@ -1,0 +1,157 @@
+"""The model that serves: what `experiments/deployments/current` points at, followed without a request failing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_run import deployments, files
+from ml_run.errors import MlRunError, StoreError, UsageError
+from ml_run.events import emit
+from ml_run.modeling.linear import is_linear
+from ml_run.modeling.scoring import load_scorer
+from ml_run.serving.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ml_run.modeling.scoring import Scorer
+    from ml_run.serving.metrics import Metrics
+
+_LOOK_SECONDS = 0.25
+_AGAIN_SECONDS = 30.0
+"""After which a version that could not be loaded is tried again: somebody may have mended it."""
+_CARD = "README.md"
+_WARM_UP = ("", "a text", "and a longer one, of several words " * 60)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A deployed version, verified, loaded and warm."""
+
+    version: str
+    digest: str
+    scorer: Scorer
+    card: str
+    """The model card, Markdown; empty where there is none."""
+
+
+def load_deployed(project: Path, version: str) -> ServedModel:
+    """Load one deployed version, of which every file is compared with its manifest, and score a few texts with it.
+
+    Raises:
+        StoreError: it is not what was deployed, it cannot be loaded, or it gives no numbers.
+    """
+    folder = deployments.version_folder(project, version)
+    digest = _verified(project, version, folder)
+    if not is_linear(folder):
+        _leave_a_core()
+    scorer = load_scorer(folder, verified=True)
+    _warm_up(scorer, folder)
+    card = folder / _CARD
+    return ServedModel(version, digest, scorer, card.read_text("utf-8", "replace") if card.is_file() else "")
+
+
+def _verified(project: Path, version: str, folder: Path) -> str:
+    """The digest of the folder, which is whole, and what the history says was deployed under that number."""
+    fault = files.manifest_fault(folder) if folder.is_dir() else "the folder is missing"
+    digest = None if fault else files.folder_digest(folder)
+    promised = [change.digest for change in deployments.history(project) if change.version == version]
+    if not fault and promised and digest != promised[-1]:
+        fault = "it is another model than the one that was deployed"
+    if fault or digest is None:
+        raise StoreError(
+            f"version {version} is not what was deployed: {fault}",
+            where=str(folder),
+            remedy="ml-run rollback goes back to the version before; ml-run deploy ID deploys a run again",
+        )
+    return digest
+
+
+def _warm_up(scorer: Scorer, folder: Path) -> None:
+    import numpy as np
+
+    logits = scorer.logits(_WARM_UP)
+    if logits.shape != (len(_WARM_UP), len(scorer.labels)) or not np.isfinite(logits).all():
+        raise StoreError("the model gives no numbers for the texts it is tried on", where=str(folder))
+
+
+def _leave_a_core() -> None:
+    """Leave a core to the rest of the machine: all cores and one busy neighbour are five times slower (2e)."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, cores - 1))
+
+
+class Models:
+    """Which model serves, and the change to another one."""
+
+    def __init__(self, project: Path, metrics: Metrics) -> None:
+        self._project = project
+        self._metrics = metrics
+        self._worker = Worker("loading")
+        self._failed: tuple[str, float] | None = None
+        self._told = ""
+        self.serving: ServedModel | None = None
+        """None while the first one is being loaded. Replaced whole; whoever took it keeps it to the end."""
+
+    @property
+    def wanted(self) -> str | None:
+        """The version that should serve and cannot be loaded; None while all is as it should be."""
+        return self._failed[0] if self._failed else None
+
+    async def run(self, ready: Callable[[ServedModel], None]) -> None:
+        """Load what is deployed, tell `ready`, then follow the pointer for ever.
+
+        Raises:
+            StoreError: the first model cannot be loaded.
+        """
+        first = deployed_version(self._project)
+        self.serving = await self._worker.do(load_deployed, self._project, first)
+        ready(self.serving)
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self._follow(self.serving)
+
+    async def _follow(self, serving: ServedModel) -> None:
+        version = deployments.current_version(self._project)
+        if version is None or version == serving.version:
+            self._failed, self._told = None, ""
+            return
+        if self._failed and self._failed[0] == version and time.monotonic() < self._failed[1] + _AGAIN_SECONDS:
+            return
+        try:
+            self.serving = await self._worker.do(load_deployed, self._project, version)
+        except Exception as error:  # noqa: BLE001 -- the model that serves goes on, whatever the new one is
+            self._fail(version, serving, error)
+            return
+        self._failed, self._told = None, ""
+        self._metrics.switches.add()
+        emit("note", f"version {version} serves now, in place of version {serving.version}", version=version)
+
+    def _fail(self, version: str, serving: ServedModel, error: Exception) -> None:
+        self._failed = (version, time.monotonic())
+        self._metrics.switch_failures.add()
+        why = error.found if isinstance(error, MlRunError) else f"{type(error).__name__}: {error}"
+        told = f"version {version} cannot serve, version {serving.version} goes on: {why}"
+        if told != self._told:
+            emit("warning", told, level=logging.WARNING, version=version)
+        self._told = told
+
+
+def deployed_version(project: Path) -> str:
+    """The version that `current` points at. Raises UsageError where nothing is deployed."""
+    version = deployments.current_version(project)
+    if version is None:
+        raise UsageError(
+            "no model is deployed here",
+            where=str(deployments.root(project) / "current"),
+            remedy="ml-run list shows the runs; ml-run deploy ID deploys one that passed",
+        )
+    return version
