@@ -62,7 +62,7 @@ def write_rows(path, rows):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        pq.write_table(pa.Table.from_pylist(rows), plain, row_group_size=7)
+        pq.write_table(pa.Table.from_pylist(rows), plain, row_group_size=7 if len(rows) < 100 else None)
     else:
         with plain.open("w", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, rows[0], delimiter="\t" if kind == "tsv" else ",")

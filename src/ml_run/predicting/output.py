@@ -30,7 +30,7 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _MARK = "\ufeff"
 """Without it, spreadsheets misread every character beyond ASCII."""
 _LEVEL = 6
-_BYTES_AT_ONCE = 8_000_000
+_BYTES_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,10 @@ class Form:
 
     def finish(self, rows: Path, target: Path) -> None:
         """Make of all that `encode` gave, in the file `rows`, the file `target`, at once."""
-        if self.ending != ".parquet":
-            rows.replace(target)
-            files.crash_point()
-            files.sync(target.parent)
-        else:
-            _write_parquet(rows, target)
+        whole = _as_parquet(rows) if self.ending == ".parquet" else rows
+        whole.replace(target)
+        files.crash_point()
+        files.sync(target.parent)
 
 
 def form_of(path: Path, name: str) -> Form:
@@ -93,20 +91,25 @@ def _cell(value: Any) -> Any:
     return safe_cell(value) if isinstance(value, str) else scalar(value) if isinstance(value, bool) else value
 
 
-def _write_parquet(rows: Path, target: Path) -> None:
+def _as_parquet(rows: Path) -> Path:
+    """Write the rows into a file beside them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with files.atomic_path(target) as temporary, rows.open("rb") as lines:
+    whole = rows.with_suffix(".parquet")
+    with rows.open("rb") as lines:
         some = [json.loads(line) for line in lines.readlines(_BYTES_AT_ONCE)]
         schema = _schema(list(some[0]))
-        with pq.ParquetWriter(temporary, schema) as writer:
+        with pq.ParquetWriter(whole, schema) as writer:
             while some:
                 names = [name for name in schema.names if schema.field(name).type == pa.string()]
                 columns = {name: [row[name] for row in some] for name in schema.names}
                 columns |= {name: [_string(value) for value in columns[name]] for name in names}
                 writer.write_table(pa.table(columns, schema=schema))
                 some = [json.loads(line) for line in lines.readlines(_BYTES_AT_ONCE)]
+    files.crash_point()
+    files.sync(whole)
+    return whole
 
 
 def _string(value: Any) -> str | None:

@@ -27,6 +27,8 @@ _LOOKED_AT = 4096
 """Records of a file of JSON lines that are looked at for the names of its fields."""
 _BETWEEN_MEASURES = 256
 _BATCH = 4096
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once; unset, all of a row group's are."""
 
 
 class Stream(ABC):
@@ -141,7 +143,8 @@ class _Parquet(Stream):
 
         with opened(self.path, self.name) as content:
             try:
-                yield pq.ParquetFile(content.file if content.file is content.packed else self._unpack(content))
+                file = content.file if content.file is content.packed else self._unpack(content)
+                yield pq.ParquetFile(file, buffer_size=_BUFFER)
             except (pa.ArrowException, OSError) as error:
                 raise parquet.unreadable(self.name, error) from None
 
