@@ -351,7 +351,7 @@ def check_resumed(project, undisturbed, tmp_path, target, point):
     assert sorted(path.name for path in tmp_path.iterdir()) == [target, f"{target}.rejected.jsonl"]
 
 
-@pytest.mark.parametrize(("target", "point"), [("out.jsonl", 9), ("out.csv.gz", 14), ("out.parquet", 19)])
+@pytest.mark.parametrize(("target", "point"), [("out.jsonl", 9), ("out.csv.gz", 15), ("out.parquet", 19)])
 def test_r1_a_killed_job_goes_on_where_it_stopped(project, undisturbed, tmp_path, target, point):
     """A kill -9 in the middle, the same command again: no row twice or lost, the very bytes of a job left in peace."""
     assert point < undisturbed[1][target] - 6
@@ -423,11 +423,7 @@ def digest(folder):
 def test_a_signal_leaves_a_state_and_the_command_to_go_on(project, tmp_path):
     """SIGTERM: exit 143, what is done is kept, and the command that goes on is printed; it does."""
     write_jsonl(tmp_path / "in.jsonl", long_rows(12))
-    command = Command(["predict", tmp_path / "in.jsonl", tmp_path / "out.jsonl", "--restart"], cwd=project)
-    journal = tmp_path / ".out.jsonl.ml-run/journal.json"
-    while not (journal.exists() and json.loads(journal.read_text())["records"]):
-        assert command.alive(), command.err()
-        time.sleep(0.005)
+    command = under_way(project, tmp_path, "--restart")
     command.send(signal.SIGTERM)
     done = command.wait()
     assert done.code == 143
@@ -436,6 +432,29 @@ def test_a_signal_leaves_a_state_and_the_command_to_go_on(project, tmp_path):
     assert not (tmp_path / "out.jsonl").exists()
     told = predicted(project, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
     assert 0 < told["resumed_after"] < told["rows"] == sum("text" in row for row in long_rows(12))
+
+
+def under_way(project, folder, *args):
+    """A job on `in.jsonl` that has noted its first chunk."""
+    command = Command(["predict", folder / "in.jsonl", folder / "out.jsonl", *args], cwd=project)
+    journal = folder / ".out.jsonl.ml-run/journal.json"
+    while not (journal.exists() and json.loads(journal.read_text())["records"]):
+        assert command.alive(), command.err()
+        time.sleep(0.005)
+    return command
+
+
+def test_a_file_that_is_still_written_gives_nothing(project, tmp_path):
+    """A row that is added to IN while it is read: exit 2, no OUT, and the command does not go on with another file."""
+    write_jsonl(tmp_path / "in.jsonl", long_rows(12))
+    command = under_way(project, tmp_path)
+    with (tmp_path / "in.jsonl").open("a") as file:
+        file.write('{"text": "guri"}\n')
+    done = command.wait()
+    assert done.code == 2
+    assert "in.jsonl: the file was changed while it was read" in done.err
+    assert not (tmp_path / "out.jsonl").exists()
+    assert refused(project, tmp_path / "in.jsonl", tmp_path / "out.jsonl")[2].endswith("the input has other content")
 
 
 def test_r5_two_at_the_same_file_are_one_too_many(project, tmp_path):
