@@ -11,10 +11,10 @@ import pytest
 from conftest import LABELS, make_rows
 from ml_run import files
 from ml_run.errors import TrainingError, UsageError
-from ml_run.modeling import checkpoints, failures
+from ml_run.modeling import checkpoints, failures, scratch
 from ml_run.stages.train import train_inputs
 from train_harness import MAX_STEPS, STEPS_PER_EPOCH, Faults, Training, prepare, train_apart
-from vocabularies import write_model
+from vocabularies import tokenizer_of
 
 KILL = (signal.SIGKILL,)
 
@@ -256,7 +256,9 @@ def kill_while_saving(work, number, delay):
 def test_r18_a_base_model_that_was_exchanged_is_not_trained_on(tmp_path):
     """R18: another model under the same name between stop and resume is refused, naming both; put back, it goes on."""
     base, weights = tmp_path / "base", tmp_path / "base" / "model.safetensors"
-    write_model(base, "unigram")
+    tokenizer = tokenizer_of("unigram")
+    scratch.build_model("scratch:tiny", tokenizer, 40, num_labels=3).save_pretrained(base)
+    tokenizer.save_pretrained(base)
     work = prepare(tmp_path, model={"name": str(base), "trim_vocabulary": "off"})
     assert train_apart(work, signals=(15,), at=5).error == "Interrupted"
     own = weights.read_bytes()
