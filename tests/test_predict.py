@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -455,6 +456,21 @@ def test_a_file_that_is_still_written_gives_nothing(project, tmp_path):
     assert "in.jsonl: the file was changed while it was read" in done.err
     assert not (tmp_path / "out.jsonl").exists()
     assert refused(project, tmp_path / "in.jsonl", tmp_path / "out.jsonl")[2].endswith("the input has other content")
+
+
+def test_r16_a_full_disk_costs_nothing_that_is_done(project, undisturbed, tmp_path):
+    """No room for the third chunk: exit 2 and what to do; with room, the same command goes on to the same bytes."""
+    folder, _ = undisturbed
+    words = [sys.executable, "-m", "ml_run", "predict", folder / "in.jsonl", tmp_path / "out.jsonl", "--quiet"]
+    full = subprocess.run(
+        [*map(str, words)], cwd=project, env=os.environ | QUIET, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_300_000, 1_300_000)),
+    )  # fmt: skip
+    assert full.returncode == 2
+    assert f"{tmp_path}/out.jsonl: cannot write: File too large\n  → make room, " in full.stderr
+    assert not (tmp_path / "out.jsonl").exists()
+    assert predicted(project, folder / "in.jsonl", tmp_path / "out.jsonl")["resumed_after"] > 0
+    assert (tmp_path / "out.jsonl").read_bytes() == (folder / "out.jsonl").read_bytes()
 
 
 def test_r5_two_at_the_same_file_are_one_too_many(project, tmp_path):
