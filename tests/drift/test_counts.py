@@ -32,7 +32,15 @@ def test_rare_labels_do_not_raise_false_alarms():
 
 def test_shares_are_compared_by_fishers_exact_test():
     """Both sides, and the arguments in the order new, then reference."""
-    assert share_p_value(5, 100, 0, 294) == pytest.approx(fisher_exact([[5, 95], [0, 294]]).pvalue)
+    for hits, n, before, of in (
+        (5, 100, 0, 294),
+        (9, 50, 60, 294),
+        (0, 60, 60, 60),
+        (40, 80, 40, 80),
+        (3, 5000, 20, 60),
+    ):
+        expected = fisher_exact([[hits, n - hits], [before, of - before]]).pvalue
+        assert share_p_value(hits, n, before, of) == pytest.approx(expected)
     assert share_p_value(0, 100, 0, 294) == 1.0
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRAWS = 9999
+_TIE = 1e-7
+"""Chances this close are equal, but for rounding."""
 
 
 class Moved(NamedTuple):
@@ -60,9 +62,17 @@ def share_p_value(hits: int, n: int, reference_hits: int, reference_n: int) -> f
 
     Source: R. A. Fisher, Statistical Methods for Research Workers, 5th ed. (1934), section 21.02.
     """
-    from scipy.stats import fisher_exact
+    import numpy as np
+    from scipy.special import gammaln
 
-    return float(fisher_exact([[hits, n - hits], [reference_hits, reference_n - reference_hits]]).pvalue)
+    both = hits + reference_hits
+    possible = np.arange(max(0, both - reference_n), min(n, both) + 1)
+    # Logs of n over k times m over (both - k), but for what all k share.
+    other = both - possible
+    logs = -(gammaln([possible + 1, n - possible + 1, other + 1, reference_n - other + 1]).sum(0))
+    chances = np.exp(logs - logs.max())
+    observed = chances[hits - possible[0]]
+    return float(min(1.0, chances[chances <= observed * (1 + _TIE)].sum() / chances.sum()))
 
 
 def alarming_hits(n: int, reference_hits: int, reference_n: int, level: float) -> int | None:

@@ -45,7 +45,7 @@ def strengths(result: MonitorResult) -> Figure:
     words = "; ".join(
         f"{name_of(one)}: p {told_p(one.p_adjusted)}{', alarm' if one.alarm else ''}" for one in result.checks
     )
-    title = "How little chance each check leaves to chance"
+    title = "How surprising each finding would be without drift"
     return svg.draw("drift-checks", title, f"{words}.", bottom + 26, parts)
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _WORDS: dict[Status, str] = {"drift": "DRIFT", "ok": "NO DRIFT", "too_few": "TOO FEW ROWS"}
 _WARNINGS = {
     True: "It holds only while texts look as before and each label's texts stay as they were.",
-    False: "It is worth nothing here: the texts have drifted, and models are sure of wrong answers on such texts.",
+    False: "It is not to be relied on here: the texts have drifted, and models can be sure of wrong answers.",
     None: "It holds only if texts look as before, which could not be checked without them.",
 }
 _FIGURES = "figures"

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from ml_run.characters import visible
-from ml_run.checking.screen import Line
+from ml_run.checking.screen import HEIGHT, Line
 from ml_run.wording import number_of, with_interval
 
 if TYPE_CHECKING:
@@ -24,24 +24,34 @@ HEADLINES: dict[Status, str] = {
 _MARKS: dict[Status, Mark] = {"drift": "error", "ok": "ok", "too_few": "warning"}
 _DOUBTS = {
     True: "",
-    False: ": worth nothing here, for the texts have drifted",
+    False: ": not to be relied on, for the texts have drifted",
     None: ", if texts look as before, which could not be checked",
 }
 _LINES_EACH = 2
+_LINES_OF_NAMES = 3
 
 
 def monitor_screen(result: MonitorResult, width: int) -> list[Line]:
-    """A check of traffic on one screen of `width` columns."""
-    lines = _marked(_MARKS[result.status], HEADLINES[result.status], width)
+    """A check of traffic on one screen of `width` columns; where it is full, every message has one line."""
+    lines = list(_screen(result, width, _LINES_EACH))
+    return lines if len(lines) <= HEIGHT else list(_screen(result, width, 1))
+
+
+def _screen(result: MonitorResult, width: int, most: int) -> Iterator[Line]:
+    yield from _marked(_MARKS[result.status], HEADLINES[result.status], width, most)
     if result.synthetic:
-        lines.append(Line("", "SYNTHETIC data: it shows how ml-run works, and says nothing about a language"))
+        yield Line("", "SYNTHETIC data: it shows how ml-run works, and says nothing about a language")
     about = f"{visible(result.file)}: {number_of(result.checked, 'row')} checked against {_reference(result)}"
-    lines += _marked("", about, width)
+    yield from _marked("", about, width, most)
     said = {one.said for one in result.checks}
     for reason in result.reasons:
-        lines += [] if reason in said else _marked(_MARKS[result.status], reason, width)
-    lines += [Line("", ""), *_checks(result, width)] if result.checks else []
-    return [*lines, Line("", ""), *_closing(result, width)]
+        if reason not in said:
+            yield from _marked(_MARKS[result.status], reason, width, most)
+    if result.checks:
+        yield Line("", "")
+        yield from _checks(result, width, most)
+    yield Line("", "")
+    yield from _closing(result, width, most)
 
 
 def _reference(result: MonitorResult) -> str:
@@ -49,14 +59,13 @@ def _reference(result: MonitorResult) -> str:
     return f"{number_of(result.reference_rows, 'test row')} of {version}"
 
 
-def _checks(result: MonitorResult, width: int) -> Iterator[Line]:
+def _checks(result: MonitorResult, width: int, most: int) -> Iterator[Line]:
     for one in result.checks:
         if one.alarm:
-            yield from _marked("error", f"{one.said} (p {told_p(one.p_adjusted)})", width)
-    quiet = [one for one in result.checks if not one.alarm]
+            yield from _marked("error", f"{one.said} (p {told_p(one.p_adjusted)})", width, most)
+    quiet = [f"{name_of(one)} {told_p(one.p_adjusted)}" for one in result.checks if one.counted and not one.alarm]
     if quiet:
-        names = ", ".join(f"{name_of(one)} {told_p(one.p_adjusted)}" for one in quiet)
-        yield from _marked("ok", f"no alarm (p): {names}", width)
+        yield from _marked("ok", f"no alarm (p): {', '.join(quiet)}", width, _LINES_OF_NAMES)
 
 
 def told_p(value: float) -> str:
@@ -69,29 +78,30 @@ def name_of(check: Check) -> str:
     return check.name.replace("_", " ")
 
 
-def _closing(result: MonitorResult, width: int) -> Iterator[Line]:
+def _closing(result: MonitorResult, width: int, most: int) -> Iterator[Line]:
     if result.labelled:
         rows = number_of(result.labelled.n, "labelled row")
         accuracy, macro = with_interval(result.labelled.accuracy), with_interval(result.labelled.macro_f1)
-        yield from _marked("", f"accuracy {accuracy}, macro-F1 {macro} on {rows}", width)
+        yield from _marked("", f"accuracy {accuracy}, macro-F1 {macro} on {rows}", width, most)
     if result.estimated_accuracy:
         told = with_interval(result.estimated_accuracy)
-        yield from _marked("", f"accuracy estimated from confidence {told}{_DOUBTS[result.estimate_holds]}", width)
+        yield from _marked(
+            "", f"accuracy estimated from confidence {told}{_DOUBTS[result.estimate_holds]}", width, most
+        )
     if result.retrain:
         due = result.retrain.due
         mark: Mark = "warning" if due else "" if due is None else "ok"
-        yield from _marked(
-            mark, f"train again: {'yes' if due else 'no' if due is False else '?'}; {result.retrain.said}", width
-        )
+        answer = "?" if due is None else "yes" if due else "no"
+        yield from _marked(mark, f"train again: {answer}; {result.retrain.said}", width, most)
     for note in result.notes:
-        yield from _marked("info", note, width)
+        yield from _marked("info", note, width, most)
     yield Line("", f"report  {result.report or result.folder + '/result.json'}")
     if result.next_step:
-        yield from _marked("", f"next    {result.next_step}", width)
+        yield from _marked("", f"next    {result.next_step}", width, most)
 
 
-def _marked(mark: Mark, text: str, width: int) -> list[Line]:
+def _marked(mark: Mark, text: str, width: int, most: int) -> list[Line]:
     pieces = textwrap.wrap(visible(text), max(width - 2, 12), break_on_hyphens=False) or [""]
-    if len(pieces) > _LINES_EACH:
-        pieces = [*pieces[: _LINES_EACH - 1], pieces[_LINES_EACH - 1][: max(width - 3, 11)].rstrip() + "…"]
+    if len(pieces) > most:
+        pieces = [*pieces[: most - 1], pieces[most - 1][: max(width - 3, 11)].rstrip() + "…"]
     return [Line(mark, pieces[0]), *(Line("", piece) for piece in pieces[1:])]
