@@ -557,7 +557,7 @@ def test_r25_a_changed_model_predicts_nothing(project, tmp_path):
     weights.write_bytes(content)
     code, _, found, _ = refused(tmp_path / "p", "in.jsonl", "out.jsonl")
     assert (code, found) == (
-        7, "the model in production is not what was deployed: linear.skops was changed after it was written"
+        7, "version 1 is not what was deployed: linear.skops was changed after it was written"
     )  # fmt: skip
     assert not (tmp_path / "p/out.jsonl").exists()
 

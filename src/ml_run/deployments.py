@@ -243,3 +243,30 @@ def append_history(project: Path, change: Change) -> None:
     finally:
         os.close(handle)
     files.crash_point()
+
+
+def made_by(project: Path, version: str) -> str | None:
+    """Id of the run that made a version; None where the history does not say."""
+    runs = [change.experiment for change in history(project) if change.version == version and change.experiment]
+    return runs[-1] if runs else None
+
+
+def verified_digest(project: Path, version: str) -> str:
+    """The digest of a version's folder, which is whole, and what the history says was deployed under that number.
+
+    Raises:
+        StoreError: it is not.
+    """
+    folder = version_folder(project, version)
+    fault = files.manifest_fault(folder) if folder.is_dir() else "the folder is missing"
+    digest = None if fault else files.folder_digest(folder)
+    promised = [change.digest for change in history(project) if change.version == version]
+    if not fault and promised and digest != promised[-1]:
+        fault = "it is another model than the one that was deployed"
+    if fault or digest is None:
+        raise StoreError(
+            f"version {version} is not what was deployed: {fault}",
+            where=str(folder),
+            remedy="ml-run rollback goes back to the version before; ml-run deploy ID deploys a run again",
+        )
+    return digest

@@ -49,17 +49,10 @@ def _production(project: Path) -> Chosen:
             where=str(deployments.root(project)),
             remedy="deploy a run that passed: ml-run deploy ID; or name a run: --model ID",
         )
-    folder = deployments.version_folder(project, version)
-    if fault := files.manifest_fault(folder):
-        raise StoreError(
-            f"the model in production is not what was deployed: {fault}",
-            where=str(folder),
-            remedy="go back to the one before: ml-run rollback; or deploy a run: ml-run deploy ID",
-        )
-    changes = deployments.history(project)
-    made = [one.experiment for one in changes if one.version == version and one.experiment]
-    experiment = Experiment(project / EXPERIMENTS / made[-1]) if made else None
-    return _chosen(version, folder, experiment)
+    digest = deployments.verified_digest(project, version)
+    run = deployments.made_by(project, version)
+    experiment = Experiment(project / EXPERIMENTS / run) if run else None
+    return _chosen(version, deployments.version_folder(project, version), digest, experiment)
 
 
 def _of_run(experiment: Experiment) -> Chosen:
@@ -73,17 +66,17 @@ def _of_run(experiment: Experiment) -> Chosen:
             where=str(experiment.model),
             remedy="do not use it; name another run, or train it again in a new one",
         )
-    return _chosen(experiment.id, experiment.model, experiment)
+    return _chosen(experiment.id, experiment.model, files.folder_digest(experiment.model), experiment)
 
 
-def _chosen(version: str, folder: Path, experiment: Experiment | None) -> Chosen:
+def _chosen(version: str, folder: Path, digest: str, experiment: Experiment | None) -> Chosen:
     data = None
     if experiment is not None and experiment.data_report.is_file():
         data = read_record(experiment.data_report, PreparedData)
     return Chosen(
         version=version,
         folder=folder,
-        digest=files.folder_digest(folder),
+        digest=digest,
         text_fields=data.text_fields if data else (),
         synthetic=data.synthetic if data else False,
     )

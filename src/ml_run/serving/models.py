@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_run import deployments, files
+from ml_run import deployments
 from ml_run.errors import MlRunError, StoreError, UsageError
 from ml_run.events import emit
 from ml_run.modeling.linear import is_linear
@@ -48,29 +48,13 @@ def load_deployed(project: Path, version: str) -> ServedModel:
         StoreError: it is not what was deployed, it cannot be loaded, or it gives no numbers.
     """
     folder = deployments.version_folder(project, version)
-    digest = _verified(project, version, folder)
+    digest = deployments.verified_digest(project, version)
     if not is_linear(folder):
         _leave_a_core()
     scorer = load_scorer(folder, verified=True)
     _warm_up(scorer, folder)
     card = folder / _CARD
     return ServedModel(version, digest, scorer, card.read_text("utf-8", "replace") if card.is_file() else "")
-
-
-def _verified(project: Path, version: str, folder: Path) -> str:
-    """The digest of the folder, which is whole, and what the history says was deployed under that number."""
-    fault = files.manifest_fault(folder) if folder.is_dir() else "the folder is missing"
-    digest = None if fault else files.folder_digest(folder)
-    promised = [change.digest for change in deployments.history(project) if change.version == version]
-    if not fault and promised and digest != promised[-1]:
-        fault = "it is another model than the one that was deployed"
-    if fault or digest is None:
-        raise StoreError(
-            f"version {version} is not what was deployed: {fault}",
-            where=str(folder),
-            remedy="ml-run rollback goes back to the version before; ml-run deploy ID deploys a run again",
-        )
-    return digest
 
 
 def _warm_up(scorer: Scorer, folder: Path) -> None:

@@ -79,8 +79,7 @@ def _in_production(project: Path) -> tuple[Experiment, Path, str]:
             where=f"{EXPERIMENTS}/deployments/current",
             remedy="deploy a run: ml-run deploy ID; or name one that was not deployed: --run ID",
         )
-    made_by = [change.experiment for change in deployments.history(project) if change.version == version]
-    known = next((name for name in reversed(made_by) if name), None)
+    known = deployments.made_by(project, version)
     experiment = Experiment(project / EXPERIMENTS / known) if known else None
     if experiment is None or not experiment.run_file.is_file():
         raise UsageError(
