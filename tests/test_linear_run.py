@@ -148,6 +148,7 @@ def environment():
     return {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "MLRUN"))} | QUIET
 
 
+@pytest.mark.slow
 def test_a_whole_run_loads_neither_torch_nor_transformers(tmp_path):
     """A cold run to a deployed version, and the process that verifies it, get by without them."""
     linear_project(tmp_path)

@@ -57,7 +57,7 @@ def killed_and_resumed(folder, point):
     return ml_run("--resume", listed["id"], cwd=folder)
 
 
-SLOW_STAGES = {"data", "evaluate", "gate"}
+SLOW_STAGES = {"data", "evaluate", "gate", "registry"}
 KILLED_IN = [pytest.param(s, marks=pytest.mark.slow) if s in SLOW_STAGES else s for s in STAGES]
 
 
@@ -236,6 +236,7 @@ def test_corrections_in_the_review_queue_are_kept_on_resume(tmp_path):
     assert "mine,1,train" in queue.read_text()
 
 
+@pytest.mark.slow
 def test_a_run_stopped_after_it_deployed_is_not_judged_against_itself(tmp_path):
     """When production is this run's own model, a resume keeps the verdict that led there."""
     write_project(tmp_path, gate={"min_improvement": 0.01})

@@ -304,6 +304,7 @@ def test_validation_while_training_is_the_scoring_afterwards(folder, tmp_path):
     assert sum(metrics["eval_predicted"]) == 10
 
 
+@pytest.mark.slow
 def test_a_killed_training_on_windows_and_mean_ends_as_an_undisturbed_one(tmp_path):
     """Through the train stage: learns, resumes to the bit, passes verification, and serves what was trained."""
     import pandas as pd

@@ -858,6 +858,7 @@ def test_an_unknown_language_is_unknown(tmp_path):
 # --- size and real data ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_time_grows_with_the_rows(tmp_path):
     """Nothing in the stage is quadratic: four times the rows take about four times as long."""
     seconds = []
@@ -869,6 +870,7 @@ def test_time_grows_with_the_rows(tmp_path):
     assert seconds[1] < 10 * seconds[0] + 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not on this machine")
 def test_genuine_somali_news_is_not_called_not_ready(tmp_path):
     """MasakhaNEWS Somali is ready with warnings: its few near copies are found, and no row of it is called foreign."""
