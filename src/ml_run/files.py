@@ -190,6 +190,11 @@ def hash_value(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")).hexdigest()
 
 
+def seed_of(value: Any) -> int:
+    """A seed that depends on `value` alone: the same wherever and whenever it is asked for."""
+    return int(hash_value(value)[:8], 16)
+
+
 def sync(path: Path) -> None:
     """Flush a file or a folder's entries to disk."""
     handle = os.open(path, os.O_RDONLY)

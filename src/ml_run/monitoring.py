@@ -156,7 +156,7 @@ def _texts(
         return None
     train = [text for name in learnt for text in read_split(experiment.split(name)).texts]
     language = data.language_check.expected if data.language_check else None
-    seed = int(files.hash_value(data.fingerprint)[:8], 16)
+    seed = files.seed_of(data.fingerprint)
     try:
         return learn_texts(train, rows["text"], language, tokens_of(experiment.model), seed=seed)
     except Exception as error:  # noqa: BLE001 -- a deployment must not fail for what only monitoring needs

@@ -71,7 +71,7 @@ def shared_rows(a: Experiment, b: Experiment, labels: tuple[str, ...]) -> Shared
         a=Predictions("A", np.array(ids(theirs, "predicted", in_a), np.int64)),
         b=Predictions("B", np.array(ids(ours, "predicted", in_b), np.int64)),
         relabelled=sum(ours["label"][i] != theirs["label"][j] for i, j in pairs),
-        seed=int(files.hash_value(sorted(ours["row_hash"][i] for i in in_b))[:8], 16),
+        seed=files.seed_of(sorted(ours["row_hash"][i] for i in in_b)),
     )
 
 

@@ -86,7 +86,7 @@ def _evaluate(case: Case, language: str | None, project: Path, run: str) -> Eval
     model, against = origin.model if origin else case.given.digest, case.against.name if case.against else None
     # Of the rows alone, so that the same predictions are judged the same wherever they lie.
     rows = sorted(zip(case.rows.hashes, case.rows.labels, strict=True))
-    seed = origin.seed if origin else int(files.hash_value(rows)[:8], 16)
+    seed = origin.seed if origin else files.seed_of(rows)
     with _writing(project / EXPERIMENTS):
         look = take_look(project, case.rows.hashes, model=model, run=run, against=against)
     candidate, traits = case.predictions(case.given, "candidate"), Traits(language=language)

@@ -43,4 +43,4 @@ def find_origin(path: Path, digest: str) -> Origin | None:
     written = stage.outputs.get(path.relative_to(experiment.folder).as_posix()) if stage else None
     if written != digest or evaluation.model_digest is None:
         return None
-    return Origin(evaluation.model_digest, int(files.hash_value(data.fingerprint)[:8], 16))
+    return Origin(evaluation.model_digest, files.seed_of(data.fingerprint))

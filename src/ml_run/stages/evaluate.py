@@ -62,7 +62,7 @@ def evaluate_model(
     candidate = predict(scorer, "candidate", test.texts, data.labels)
     write_predictions(experiment.predictions, test, candidate, data.labels)
     baselines, curve = train_baselines(config, model, train, val, test, data.labels)
-    seed = int(files.hash_value(data.fingerprint)[:8], 16)  # of the data alone: the same wherever the run is made
+    seed = files.seed_of(data.fingerprint)  # of the data alone: the same wherever the run is made
     others = [*map(Other, baselines), *score_production(production, model.digest, test, data.labels)]
     copies = _copies_of_mistakes(config, experiment, data, train, test, candidate)
     traits = _traits(config, data, scorer, test)
