@@ -50,7 +50,7 @@ def test_the_noise_of_calibration_error_is_that_of_calibrated_models(n):
 def test_brier_score_equals_scikit_learn_on_random_probabilities():
     """R28: the multi-class Brier score is scikit-learn's, unscaled, to 1e-9; certain of the wrong label it is 2."""
     chance = np.random.default_rng(3)
-    for _ in range(100):
+    for _ in range(1000):
         k, n = int(chance.integers(2, 7)), int(chance.integers(1, 50))
         soft, true = chance.dirichlet(np.ones(k), n), chance.integers(0, k, n)
         expected = np.mean(((soft - np.eye(k)[true]) ** 2).sum(1))
