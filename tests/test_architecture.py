@@ -18,7 +18,7 @@ LAYERS = (
     {"promotion"},
     {"evaluation"},
     {"quality", "modeling", "statistics", "reporting", "tracking", "monitoring", "drift", "deployments"},
-    {"reading", "languages"},
+    {"reading", "languages", "cluster"},
     {
         "config",
         "experiment",
@@ -42,7 +42,7 @@ DOORS = {
     "mlflow": {"tracking"},
     "fastapi": {"serving"},
     "uvicorn": {"serving"},
-    "ray": set(),
+    "ray": {"cluster"},
 }
 SUBCLASSING = {"modeling/trainer.py", "modeling/callbacks.py", "modeling/metric_modules.py"}
 """These subclass types of heavy libraries, so they import them as they load; they are imported inside functions."""
@@ -111,6 +111,12 @@ def test_each_outside_world_has_one_door(library, homes):
         if module.split(".")[0] == library
     }
     assert users == homes
+
+
+def test_ray_is_imported_in_one_file():
+    """No line of any other file knows where it runs."""
+    users = {path for path in FILES for module, _ in imports(path) if module.split(".")[0] == "ray"}
+    assert users == {SOURCE / "cluster/on_ray.py"}
 
 
 def test_heavy_libraries_are_imported_inside_functions():

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ml_run.config.names import (
     DATA_FORMS,
     HUB_FORM,
     HUB_PREFIX,
+    INSTALL_RAY,
     SCRATCH_PREFIX,
     TEXT_FORMAT,
     data_format,
@@ -33,6 +35,7 @@ from ml_run.wording import listed
 
 PATH_KEYS = ("data.train_path", "data.val_path", "data.test_path")
 UNLABELLED_KEY = "data.unlabelled_path"
+STORAGE_KEY = "compute.storage"
 _VALUE_CRITERIA = (
     "deployment.min_accuracy",
     "deployment.min_f1",
@@ -109,6 +112,7 @@ def check(subject: Subject) -> None:
     _check_seeds(subject)
     _check_epochs(subject)
     _check_processes(subject)
+    _check_engine(subject)
     _check_gate(subject)
     _check_tracking(subject)
 
@@ -267,6 +271,11 @@ def _check_processes(subject: Subject) -> None:
         f"training.batch_size is {rows}, which compute.processes, {processes}, does not divide",
         f"set training.batch_size to a multiple of {processes}, e.g. {nearest}, or change compute.processes",
     )
+
+
+def _check_engine(subject: Subject) -> None:
+    if subject.get("compute.engine") == "ray" and find_spec("ray") is None:
+        subject.fault("compute.engine", "compute.engine is ray, and Ray is not installed", INSTALL_RAY)
 
 
 # --- gate and tracking ----------------------------------------------------------------------------------------------

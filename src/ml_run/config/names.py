@@ -21,6 +21,7 @@ SCRATCH_SMALL = "scratch:small"
 SCRATCH_MODELS = (SCRATCH_TINY, SCRATCH_SMALL)
 LINEAR = "linear"
 """The linear model; a folder of that name is meant by ./linear."""
+INSTALL_RAY = "install it: pip install 'ml-run[ray]'"
 _PROFILES = Path(__file__).parents[1] / "languages"
 
 

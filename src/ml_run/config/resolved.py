@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ml_run.config.checks import PATH_KEYS, UNLABELLED_KEY, Subject
+from ml_run.config.checks import PATH_KEYS, STORAGE_KEY, UNLABELLED_KEY, Subject
 from ml_run.config.names import LINEAR, is_hub_address
 from ml_run.config.sections import Config
 from ml_run.config.values import as_written, has_placeholder
@@ -48,6 +48,8 @@ def _by_section(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
 def _is_path(key: str, value: str, subject: Subject) -> bool:
     if key == "model.name":
         return value != LINEAR and subject.path(value).is_dir()
+    if key == STORAGE_KEY:
+        return "://" not in value
     return key in (*PATH_KEYS, UNLABELLED_KEY) and not is_hub_address(value)
 
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from ml_run.config.sections import LANGUAGE_PATTERN, REGISTERED_NAME_PATTERN, TEXT_PATTERN, Config
+from ml_run.config.sections import ADDRESS_PATTERN, LANGUAGE_PATTERN, REGISTERED_NAME_PATTERN, TEXT_PATTERN, Config
 
 Schema = dict[str, Any]
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -18,6 +18,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXPONENT = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"
 _PATTERN_WORDS = {
     TEXT_PATTERN: "one line of text",
+    ADDRESS_PATTERN: "auto, local or ray://host:port",
     LANGUAGE_PATTERN: "a language code such as so or som",
     REGISTERED_NAME_PATTERN: "a name without / \\ or :, starting with neither a blank nor a dot",
 }

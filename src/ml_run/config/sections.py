@@ -14,6 +14,7 @@ from ml_run.results import Severity
 TEXT_PATTERN = r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$"
 REGISTERED_NAME_PATTERN = r"^[^\s./:\\\x00-\x1f\x7f][^/:\\\x00-\x1f\x7f]*$"
+ADDRESS_PATTERN = r"^(auto|local|ray://[^\s/:@]+:[0-9]{1,5})$"
 
 Text = Annotated[str, Field(pattern=TEXT_PATTERN, max_length=4096)]
 FieldName = Annotated[str, Field(min_length=1, max_length=255)]
@@ -222,6 +223,20 @@ class ComputeConfig(Section):
     """auto: memory that a training step frees is kept for the next one (Linux with glibc); off: as the system does."""
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes of this machine that train one model together, each on its share of batch_size: on GPUs one each."""
+    engine: Literal["local", "ray"] = "local"
+    """Where work is done. local: on this machine; ray: on a Ray cluster, which needs the extra ml-run[ray]."""
+    workers: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Workers of the cluster that do the work together; engine: ray."""
+    cpus_per_worker: Annotated[int, Field(ge=1, le=256)] = 1
+    """CPUs that a worker asks the cluster for."""
+    gpus_per_worker: Annotated[float, Field(ge=0, le=64)] = 0
+    """GPUs that a worker asks the cluster for; 0.5: two share one."""
+    address: Annotated[str, Field(pattern=ADDRESS_PATTERN)] = "local"
+    """Which cluster. local: one on this machine that ends with the command; auto: the one that this machine is part of;
+    ray://host:port: any."""
+    storage: Text | None = None
+    """Folder or fsspec URL that every node of the cluster sees, where training keeps its checkpoints; left out: the
+    project folder is seen by all."""
 
 
 class Config(Section):

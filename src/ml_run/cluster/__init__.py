@@ -1,0 +1,5 @@
+"""More than one machine, through Ray: the only room that knows where work is done. Needs the extra `ml-run[ray]`."""
+
+from ml_run.cluster.on_ray import Description, connect, describe, refuse_missing, run_tasks
+
+__all__ = ["Description", "connect", "describe", "refuse_missing", "run_tasks"]
