@@ -4,6 +4,7 @@ Library code raises these; only `cli.py` turns them into a line on stderr and an
 """
 
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -39,10 +40,20 @@ class MlRunError(Exception):
         self.where = where
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors travel between processes; Python alone would make each anew from its sentence.
+        return _made_anew, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         advice = f"\n  → {self.remedy}" if self.remedy else ""
         return f"{place}{self.found}{advice}"
+
+
+def _made_anew(kind: type[MlRunError], args: tuple[Any, ...], facts: dict[str, Any]) -> MlRunError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
 
 
 class UsageError(MlRunError):
