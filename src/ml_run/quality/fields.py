@@ -95,9 +95,9 @@ def _undecided(default: str, present: list[str], key: str, sources: dict[str, So
             remedy=f"name one in data.{key}",
         )
     return NotReadyError(
-        f"there is no field {default!r}; its fields are: {_listed(lacking)}",
+        f"there is no field {default!r}; its fields are: {field_names(lacking)}",
         where=lacking.name,
-        remedy=f"name the field that holds the {default} in data.{key}{_hint(lacking)}",
+        remedy=f"name the field that holds the {default} in data.{key}{shape_hint(lacking)}",
     )
 
 
@@ -132,19 +132,21 @@ def _absent(key: str, name: str, source: Source) -> MlRunError:
     near = difflib.get_close_matches(name, source.fields, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "name one of them"
     return UsageError(
-        f"{source.name} has no field {name!r}; its fields are: {_listed(source)}",
+        f"{source.name} has no field {name!r}; its fields are: {field_names(source)}",
         where=key,
-        remedy=hint + _hint(source),
+        remedy=hint + shape_hint(source),
     )
 
 
-def _listed(source: Source) -> str:
+def field_names(source: Source) -> str:
+    """The first fields of a source, for a message."""
     names = [visible(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…") for name in source.fields]
     shown = ", ".join(names[:_MOST_NAMES])
     return f"{shown}, …" if len(names) > _MOST_NAMES else shown or "none"
 
 
-def _hint(source: Source) -> str:
+def shape_hint(source: Source) -> str:
+    """What the file seems to be instead, in brackets; empty where nothing speaks for it."""
     if source.fields and source.fields[0].startswith("{"):
         return " (the file seems to be JSON lines: give its name the ending .jsonl)"
     only = source.fields[0] if len(source.fields) == 1 else ""
