@@ -8,27 +8,41 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import shutil
 import signal
+import threading
+import time
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ml_run.cluster.crew import Gone, Line, Mailbox, is_of_the_network
 from ml_run.config.names import INSTALL_RAY
 from ml_run.errors import MlRunError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ml_run.cluster.crew import Crew, Reason, Word
     from ml_run.config.sections import ComputeConfig
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LOOPBACK = "127.0.0.1"
+RETRIES = 3
+"""Times that Ray does a lost piece of work again by itself, or starts a group anew that could not begin."""
+ROOM_SECONDS = 600.0
+"""How long a group waits for the cluster to have room for it: long enough for new machines to come up."""
+_OUT_OF_MEMORY = "RAY_memory_usage_threshold"  # in what Ray says of a worker that it ended for its memory
 _SPARE_CPUS = 4
 """Logical CPUs of a cluster of our own beyond its workers': coordinators and readers wait for ever without."""
+_BLOCK = 1 << 16
+"""Bytes after which a reader passes on what it has made: a chunk at a time, not 128 MB."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TQDM": "0",
@@ -194,3 +208,342 @@ def original(error: BaseException) -> BaseException:
     while seen is not None and not isinstance(seen, MlRunError):
         seen = getattr(seen, "cause", None) or seen.__cause__
     return seen or error
+
+
+# --- crews: workers that are heard, and can be asked to stop ----------------------------------------------------------
+
+
+@contextmanager
+def together(work: Callable[[Any, Line], Any], orders: Any, compute: ComputeConfig) -> Iterator[Crew]:
+    """Have `compute.workers` workers do `work` as one group of torch.distributed; to be called inside `connect`.
+
+    Nothing is done again: the crew's answer says how it ended, and whoever called decides.
+
+    Args:
+        work: called in each worker with `orders` and its line.
+        orders: travels to every machine of the group.
+        compute: how many workers, and what each asks for.
+    """
+    with _mailbox() as mailbox, TemporaryDirectory(prefix="ml-run-ray-") as scratch:
+        yield _Group(mailbox, _trainer(work, orders, compute, mailbox, scratch), compute)
+
+
+@contextmanager
+def apart(
+    work: Callable[[Item, Line], Any], items: Sequence[Item], compute: ComputeConfig, memory: int
+) -> Iterator[Crew]:
+    """Have workers do `work` on each item, `compute.workers` at once; to be called inside `connect`.
+
+    A piece whose machine is lost is done again, `RETRIES` times at most; machines taken away with notice do not count.
+
+    Args:
+        work: called in a worker with an item and its line.
+        items: one call each.
+        compute: how many workers, and what each asks for.
+        memory: bytes that a machine must have to spare for a piece; where none has as many, all that the largest has.
+    """
+    import ray
+
+    largest = max((int(node["Resources"].get("memory", 0)) for node in ray.nodes() if node["Alive"]), default=0)
+    with _mailbox() as mailbox:
+        crew = _Tasks(mailbox, work, items, compute, min(memory, largest))
+        try:
+            yield crew
+        finally:
+            crew.give_up()
+
+
+@contextmanager
+def _mailbox() -> Iterator[Any]:
+    """A mailbox beside the driver, where it outlives every worker."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
+    try:
+        yield mailbox
+    finally:
+        ray.kill(mailbox)
+
+
+class _Ears:
+    """What a driver hears of any crew."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self.ended: dict[int, Any] = {}
+        self._mailbox = mailbox
+        self._stopping = False
+
+    def hear(self, seconds: float) -> list[tuple[int, Word]]:
+        import ray
+
+        self._look(seconds)  # before the words are taken: who has ended has told them all
+        words: list[tuple[int, Word]] = ray.get(self._mailbox.take.remote())
+        return words
+
+    def ask_to_stop(self) -> None:
+        import ray
+
+        self._stopping = True
+        ray.get(self._mailbox.ask_to_stop.remote())
+
+    def _look(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
+class _Group(_Ears):
+    """Workers that do one piece together: first the room for all of them, then the work, in a thread of the driver."""
+
+    def __init__(self, mailbox: Any, trainer: Any, compute: ComputeConfig) -> None:
+        from ray.util import placement_group
+
+        super().__init__(mailbox)
+        self._trainer = trainer
+        self._future: Future[Any] = Future()
+        self._room: Any = placement_group([_wants(compute)] * compute.workers)
+        self._patience = time.monotonic() + ROOM_SECONDS
+
+    @property
+    def over(self) -> bool:
+        return bool(self.ended)
+
+    @property
+    def waiting(self) -> bool:
+        return self._room is not None
+
+    def _look(self, seconds: float) -> None:
+        if self._room is not None:
+            self._make_room(seconds)
+        elif wait([self._future], seconds).done:
+            failure = self._future.exception()
+            self.ended[0] = _gone(failure) if failure else self._future.result().return_value
+
+    def _make_room(self, seconds: float) -> None:
+        from ray.util import remove_placement_group
+
+        ready = self._room.wait(seconds)
+        late = time.monotonic() > self._patience
+        if ready or late or self._stopping:
+            remove_placement_group(self._room)
+            self._room = None
+        if self._stopping:
+            self.ended[0] = None
+        elif ready:
+            threading.Thread(target=self._fit, daemon=True).start()
+        elif late:
+            self.ended[0] = Gone("room", f"the cluster had no room for it in {ROOM_SECONDS / 60:.0f} minutes")
+
+    def _fit(self) -> None:
+        try:
+            self._future.set_result(self._trainer.fit())
+        except BaseException as error:  # noqa: BLE001 -- for the thread that waits
+            self._future.set_exception(error)
+
+
+class _Tasks(_Ears):
+    """Workers that do a piece each."""
+
+    def __init__(
+        self, mailbox: Any, work: Callable[..., Any], items: Sequence[Any], compute: ComputeConfig, memory: int
+    ) -> None:
+        import ray
+
+        super().__init__(mailbox)
+        self._work, self._items, self._compute = work, items, compute
+        self._next = 0
+        self._places: dict[Any, int] = {}
+        self._task = ray.remote(
+            num_cpus=compute.cpus_per_worker,
+            num_gpus=compute.gpus_per_worker,
+            memory=memory or None,
+            max_retries=RETRIES,
+        )(_do_alone)
+
+    @property
+    def over(self) -> bool:
+        return not self._places and (self._stopping or self._next == len(self._items))
+
+    @property
+    def waiting(self) -> bool:
+        return False
+
+    def give_up(self) -> None:
+        """End what still runs."""
+        import ray
+
+        for task in self._places:
+            ray.cancel(task, force=True)
+
+    def _look(self, seconds: float) -> None:
+        import ray
+
+        while not self._stopping and self._next < len(self._items) and len(self._places) < self._compute.workers:
+            given = self._work, self._items[self._next], self._mailbox, self._compute.gpus_per_worker
+            self._places[self._task.remote(*given, self._next)] = self._next
+            self._next += 1
+        if not self._places:
+            return
+        for task in ray.wait(list(self._places), timeout=seconds)[0]:
+            place = self._places.pop(task)
+            try:
+                self.ended[place] = ray.get(task)
+            except ray.exceptions.RayError as error:
+                self.ended[place] = _gone_alone(error)
+
+
+def _wants(compute: ComputeConfig) -> dict[str, float]:
+    """What one worker asks the cluster for."""
+    return {"CPU": compute.cpus_per_worker} | ({"GPU": compute.gpus_per_worker} if compute.gpus_per_worker else {})
+
+
+def _trainer(work: Callable[..., Any], orders: Any, compute: ComputeConfig, mailbox: Any, scratch: str) -> Any:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.config import LoggingConfig
+
+    return TorchTrainer(
+        _do_together,
+        train_loop_config={"given": (work, orders, mailbox, compute.gpus_per_worker)},
+        scaling_config=ScalingConfig(
+            num_workers=compute.workers,
+            use_gpu=compute.gpus_per_worker > 0,
+            resources_per_worker=_wants(compute),
+        ),
+        run_config=RunConfig(
+            storage_path=scratch,  # for Ray's own notes: no checkpoint passes through its hands
+            # Whoever called decides what is tried again: Ray cannot tell a diverged training from a lost machine.
+            failure_config=FailureConfig(max_failures=0, max_preemption_failures=0, controller_failure_limit=RETRIES),
+            logging_config=LoggingConfig(log_level="CRITICAL"),
+        ),
+    )
+
+
+def _do_together(config: dict[str, Any]) -> Any:
+    from ray import train
+
+    work, orders, mailbox, gpus = config["given"]
+    number = train.get_context().get_world_rank()
+    return _do(work, orders, mailbox, gpus, number, preempted=lambda: train.get_preemption_info() is not None)
+
+
+def _do_alone(work: Callable[..., Any], orders: Any, mailbox: Any, gpus: float, number: int) -> Any:
+    return _do(work, orders, mailbox, gpus, number)
+
+
+def _do(
+    work: Callable[..., Any],
+    orders: Any,
+    mailbox: Any,
+    gpus: float,
+    number: int,
+    preempted: Callable[[], bool] | None = None,
+) -> Any:
+    """In a worker: do the work, with a line to the driver."""
+    import ray
+
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a worker that asked for none would share one with all the others
+    told: list[Any] = []
+
+    def tell(word: Word) -> None:
+        told[:] = [mailbox.tell.remote(number, word)]
+
+    due: dict[Reason, Callable[[], bool]] = {"stop": lambda: bool(ray.get(mailbox.stop_asked.remote()))}
+    if preempted is not None:
+        due["preempted"] = preempted
+    try:
+        return work(orders, Line(number, tell, due))
+    finally:
+        if told:
+            ray.get(told)  # the last word has arrived, and with it all before
+
+
+def _gone(error: BaseException) -> Gone | MlRunError:
+    """What became of a group that did not end well."""
+    from ray.exceptions import RayActorError
+    from ray.train import ControllerError, PreemptionError, WorkerGroupError
+
+    failures = list(error.worker_failures.values()) if isinstance(error, WorkerGroupError) else [error]
+    causes = [getattr(failure, "health_check_failure", failure) for failure in failures]
+    ours = [cause for cause in causes if isinstance(cause, MlRunError)]
+    if ours:
+        return ours[0]
+    dead = [cause for cause in causes if isinstance(cause, RayActorError)]
+    if isinstance(error, PreemptionError) or any(cause.preempted for cause in dead):
+        return Gone("preempted", "the machine of a worker was taken away")
+    if any(_OUT_OF_MEMORY in str(cause) for cause in dead):
+        return Gone("memory", "a worker was killed for its memory")
+    if dead or isinstance(error, ControllerError) or all(is_of_the_network(cause) for cause in causes):
+        return Gone("lost", "a worker or its machine was lost")
+    return Gone("failed", str(error))
+
+
+def _gone_alone(error: BaseException) -> Gone | MlRunError:
+    """What became of a piece of work that one worker did."""
+    from ray.exceptions import OutOfMemoryError, RayTaskError
+
+    first = original(error)
+    if isinstance(first, MlRunError):
+        return first
+    if isinstance(error, OutOfMemoryError):
+        return Gone("memory", "a worker was killed for its memory")
+    if isinstance(error, RayTaskError):
+        return Gone("failed", str(error))
+    return Gone("lost", f"its worker was lost {RETRIES + 1} times")
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+def flow(
+    items: Sequence[Any], expand: Callable[[Any], Any], make: Callable[[], Callable[[Any], Any]], compute: ComputeConfig
+) -> Iterator[Any]:
+    """`cluster.engine.Engine.flow` by Ray Data: readers stream what they read to actors that stay.
+
+    What a lost machine was at is done again elsewhere, so `make` must make what may be called twice for one part.
+    """
+    import ray
+
+    context = ray.data.DataContext.get_current()
+    context.target_max_block_size = _BLOCK
+    context.enable_progress_bars = False
+    packed = [{"packed": pickle.dumps(item)} for item in items]
+    parts = ray.data.from_items(packed, override_num_blocks=max(1, len(packed))).flat_map(
+        _Expanding(expand), num_cpus=0, concurrency=compute.workers
+    )
+    results = parts.map_batches(
+        _Worker,
+        fn_constructor_args=(make,),
+        batch_size=1,
+        batch_format="numpy",
+        num_cpus=compute.cpus_per_worker,
+        num_gpus=compute.gpus_per_worker,
+        concurrency=compute.workers,
+    )
+    try:
+        for row in results.iter_rows():
+            yield pickle.loads(row["packed"])  # noqa: S301 -- made by a worker of ours
+    except ray.exceptions.RayError as error:
+        raise original(error) from None
+
+
+class _Expanding:
+    """A function from one item to many, on packed values."""
+
+    def __init__(self, expand: Callable[[Any], Any]) -> None:
+        self._expand = expand
+
+    def __call__(self, row: dict[str, Any]) -> Iterator[dict[str, bytes]]:
+        for part in self._expand(pickle.loads(row["packed"])):  # noqa: S301 -- made by the driver
+            yield {"packed": pickle.dumps(part)}
+
+
+class _Worker:
+    """An actor: holds what is costly to make, and works on one part at a time."""
+
+    def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
+        self._work = make()
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        return {"packed": [pickle.dumps(self._work(pickle.loads(one))) for one in batch["packed"]]}  # noqa: S301
