@@ -29,7 +29,7 @@ from ml_run.experiment import (
     list_experiments,
     locked,
 )
-from ml_run.results import STAGES, Deployment, StageName
+from ml_run.results import STAGES, Deployment, RunResult, StageName
 
 CONFIG = Path("ml_config.yaml")
 NEWEST_LISTED = 30
@@ -38,6 +38,8 @@ UNFINISHED = "unfinished"
 """Stands for `--resume` without an ID: the newest run that has not finished."""
 FLAGS = {"--json", "--quiet", "--exit-zero", "--dry-run"}
 """Options without a value: a command may be looked for behind them."""
+DECIDING = {"run", "quickstart", "evaluate"}
+"""Commands that end with a verdict, and tell CI of it."""
 NOT_YET = {"init", "doctor"}
 """Commands that later versions bring; as a first word they are not taken for a run's name."""
 
@@ -86,6 +88,9 @@ SetOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+JunitOption = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write the criteria as JUnit XML, for CI.")
+]
 ExitZeroOption = Annotated[bool, typer.Option("--exit-zero", help="Exit 0 on FAIL and INCONCLUSIVE.")]
 IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Folder name, unique prefix of it, unique run name, or latest.")
@@ -119,6 +124,7 @@ def run_cli(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     exit_zero: ExitZeroOption = False,
+    junit: JunitOption = None,
 ) -> None:
     """Walk the whole road: data to registry (the default)."""
     stage = _check_stage(until)
@@ -126,16 +132,19 @@ def run_cli(
         check_name(name)
     if resume is not None and (dry_run or (name is not None and resume != UNFINISHED)):
         raise UsageError("--resume ID goes with neither NAME nor --dry-run", remedy="leave the other out")
+    if dry_run and junit is not None:
+        raise UsageError("--dry-run decides nothing, --junit has nothing to tell of it", remedy="leave one of them out")
     if dry_run:
         _dry_run(config, overrides, as_json=as_json, quiet=quiet)
         return
+    _begin_junit(junit)
     if resume is not None:
         _refuse_changes(config, overrides)
         experiment, loaded, last = runs.reopen(name if resume == UNFINISHED else resume, stage)
     else:
         loaded, last = _load(config, overrides), stage or STAGES[-1]
         experiment = runs.begin(name, loaded, sys.argv[1:], overrides=overrides or (), until=last)
-    _walk(experiment, loaded, last, as_json=as_json, quiet=quiet, exit_zero=exit_zero)
+    _walk(experiment, loaded, last, as_json=as_json, quiet=quiet, exit_zero=exit_zero, junit=junit)
 
 
 def _refuse_changes(config: Path, overrides: list[str] | None) -> None:
@@ -163,18 +172,40 @@ def _load(config: Path, overrides: list[str] | None = None) -> LoadedConfig:
 
 
 def _walk(
-    experiment: Experiment, loaded: LoadedConfig, until: StageName, *, as_json: bool, quiet: bool, exit_zero: bool
+    experiment: Experiment,
+    loaded: LoadedConfig,
+    until: StageName,
+    *,
+    as_json: bool,
+    quiet: bool,
+    exit_zero: bool,
+    junit: Path | None,
 ) -> None:
     with console.showing(quiet=quiet, secrets=loaded.secrets):
         result, error = runs.walk(experiment, loaded, until, exit_zero=exit_zero)
     if error is not None:
         console.print_error(error, loaded.secrets)
+    _leave_for_ci(result, junit)
     with _code_for_gone_reader(result.exit_code):
         if as_json:
             console.print_json(result)
         else:
             console.print_result(result)
     raise typer.Exit(result.exit_code)
+
+
+def _begin_junit(file: Path | None) -> None:
+    if file is not None:
+        from ml_run.reporting import for_ci
+
+        for_ci.begin(file)
+
+
+def _leave_for_ci(result: RunResult, junit: Path | None) -> None:
+    from ml_run.reporting import for_ci
+
+    for fault in for_ci.tell_result(result, junit, Path.cwd()):
+        console.print_note(f"⚠ {fault}")
 
 
 def _dry_run(config: Path, overrides: list[str] | None, *, as_json: bool, quiet: bool) -> None:
@@ -259,18 +290,19 @@ def _apply_queue(config: Path, overrides: list[str] | None, queue: Path, *, as_j
 
 
 @app.command("quickstart")
-def quickstart_cli(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+def quickstart_cli(as_json: JsonOption = False, quiet: QuietOption = False, junit: JunitOption = None) -> None:
     """Run a SYNTHETIC sample to a deployed model, offline.
 
     The sample, with planted defects of every kind, is written to data/sample/.
     """
     from ml_run.quickstart import write_sample
 
+    _begin_junit(junit)
     config = write_sample(Path.cwd() / "data" / "sample")
     loaded = _load(config)
     last = STAGES[-1]
     experiment = runs.begin("quickstart SYNTHETIC", loaded, sys.argv[1:], overrides=(), until=last)
-    _walk(experiment, loaded, last, as_json=as_json, quiet=quiet, exit_zero=False)
+    _walk(experiment, loaded, last, as_json=as_json, quiet=quiet, exit_zero=False, junit=junit)
 
 
 # --- predictions from anywhere ----------------------------------------------------------------------------------------
@@ -287,6 +319,7 @@ def evaluate_cli(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     exit_zero: ExitZeroOption = False,
+    junit: JunitOption = None,
 ) -> None:
     """Judge the predictions of any model: metrics, tests and gate.
 
@@ -295,11 +328,13 @@ def evaluate_cli(
     """
     from ml_run import outside
 
+    _begin_junit(junit)
     # Without a config only --set says what to reach; the keys that every config needs mean nothing here.
     text = None if config != CONFIG or config.exists() else "data: {train_path: none}\nmodel: {name: none}\n"
     loaded = load_config(config, overrides or (), sources=False, text=text)
     with console.showing(quiet=quiet, secrets=loaded.secrets):
         result = outside.judge_predictions(predictions, against, loaded, Path.cwd(), exit_zero=exit_zero)
+    _leave_for_ci(result, junit)
     with _code_for_gone_reader(result.exit_code):
         if as_json:
             console.print_json(result.told())
@@ -313,8 +348,12 @@ def evaluate_cli(
 
 @app.command("predict")
 def predict_cli(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Rows to predict: jsonl, csv, tsv, parquet, also .gz.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="What to write; its ending tells the format.")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="A file, folder or URL of jsonl, csv, tsv or parquet, also .gz.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="What to write; its ending tells the format, none: a folder.")
+    ],
     model: Annotated[
         str, typer.Option(metavar="ID", help="Whose model: production, or a run (an ID as for show).")
     ] = "production",
@@ -328,17 +367,22 @@ def predict_cli(
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew: drop what an earlier try left, and replace OUT.")
     ] = False,
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="Where: in this process, or a cluster.")] = "local",
+    workers: Annotated[int, typer.Option(metavar="N", help="Workers of the cluster.")] = 1,
+    address: Annotated[str, typer.Option(metavar="CLUSTER", help="local, auto, or ray://host:port.")] = "local",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict every row of a file, of any size.
+    """Predict every row of a file, of any size, or of many.
 
     A job that was killed goes on where it stopped: give the same command. Rows that cannot be read are in
     OUT.rejected.jsonl with their reasons.
     """
     from ml_run import predicting
 
-    request = predicting.Request(source, target, model, tuple(text_field or ()), abstain_below, restart)
+    compute = predicting.compute_of(engine, workers, address)
+    place, fields = predicting.place_of(source), tuple(text_field or ())
+    request = predicting.Request(place, target, model, fields, abstain_below, restart, compute)
     try:
         with console.showing(quiet=quiet):
             result = predicting.predict_file(request, Path.cwd())
@@ -563,6 +607,20 @@ def _tell(error: MlRunError, code: int | None = None) -> None:
     console.print_error(error)
     if "--json" in sys.argv:  # whoever asked for one object gets one, in whatever way the command ends
         console.print_json(error_object(error, code))
+    if _ci_listens(sys.argv[1:]):
+        from ml_run.reporting import for_ci
+
+        ended = int(error.exit_code if code is None else code)
+        for fault in for_ci.tell_error(error, ended, for_ci.junit_file(sys.argv[1:])):
+            console.print_note(f"⚠ {fault}")
+
+
+def _ci_listens(words: list[str]) -> bool:
+    """Whether a command that ends with a verdict was to tell CI of it, as far as these words can be understood."""
+    if "GITHUB_STEP_SUMMARY" not in os.environ and not any(word.startswith("--junit") for word in words):
+        return False
+    first = next((word for word in words if word not in FLAGS), "run")
+    return first in DECIDING or first not in {command.name for command in app.registered_commands}
 
 
 @contextmanager
