@@ -12,7 +12,10 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"console", "runs", "rehearsal", "checking", "outside", "predicting", "comparison", "serving", "watching"},
+    {
+        "console", "runs", "rehearsal", "checking", "outside", "predicting", "comparison", "serving", "starting",
+        "fitness", "watching",
+    },  # fmt: skip
     {"conclusion", "pipeline"},
     {"walk", "stages", "quickstart"},
     {"promotion"},

@@ -40,7 +40,7 @@ FLAGS = {"--json", "--quiet", "--exit-zero", "--dry-run"}
 """Options without a value: a command may be looked for behind them."""
 DECIDING = {"run", "quickstart", "evaluate"}
 """Commands that end with a verdict, and tell CI of it."""
-NOT_YET = {"init", "doctor"}
+NOT_YET = {"doctor"}
 """Commands that later versions bring; as a first word they are not taken for a run's name."""
 
 
@@ -287,6 +287,37 @@ def _apply_queue(config: Path, overrides: list[str] | None, queue: Path, *, as_j
         console.print_json(checking.told_corrections(corrected))
     else:
         console.print_lines(lambda width: checking.corrections_screen(corrected, width))
+
+
+@app.command("init")
+def init_cli(
+    data: Annotated[
+        list[str] | None, typer.Argument(metavar="[DATA]...", help="Files, a folder of them, or hf://; else: data/.")
+    ] = None,
+    config: ConfigOption = CONFIG,
+    text_field: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Field of the text; repeated: joined. Left out: found.")
+    ] = None,
+    label_field: Annotated[str | None, typer.Option(metavar="NAME", help="Field of the label. Left out: found.")] = None,
+    claude_only: Annotated[bool, typer.Option("--claude-only", help="Write the files in .claude/ alone.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a config that fits your data, and .claude/.
+
+    Looks at fields, labels, languages and lengths; says what it took for what, and why. Asks nothing, overwrites nothing.
+    """
+    from ml_run import starting
+
+    request = starting.Request(tuple(data or ()), str(config), tuple(text_field or ()), label_field, force, claude_only)
+    with console.showing(quiet=quiet):
+        started = starting.start(request, Path.cwd())
+    with _code_for_gone_reader(ExitCode.OK):
+        if as_json:
+            console.print_json(started.told())
+        else:
+            console.print_lines(lambda width: starting.started_screen(started, width))
 
 
 @app.command("quickstart")

@@ -2,7 +2,7 @@
 
 from ml_run.checking.check import DataCheck, check_data
 from ml_run.checking.correcting import Corrected, apply_corrections
-from ml_run.checking.screen import Line, check_screen, corrections_screen
+from ml_run.checking.screen import Line, check_screen, columned, corrections_screen
 from ml_run.checking.told import told_check, told_corrections
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "apply_corrections",
     "check_data",
     "check_screen",
+    "columned",
     "corrections_screen",
     "told_check",
     "told_corrections",

@@ -177,9 +177,24 @@ def _marked(mark: Mark, text: str, width: int) -> Iterator[Line]:
     yield from (Line("", piece) for piece in more)
 
 
+def columned(rows: Sequence[tuple[Mark, str, str]], width: int) -> list[Line]:
+    """Marks, names and what is said of each: side by side, or in one piece where it is narrow; nothing is cut."""
+    names = max((len(name) for _, name, _ in rows), default=0)
+    lines = []
+    for mark, name, said in rows:
+        start = f"{name:<{names}}  "
+        if width < _NARROW:
+            start, said = "", f"{name}: {said}" if name else said  # noqa: PLW2901 -- the name goes with it
+        first, *more = _unbroken(visible(said), width - 2 - len(start)) or [""]
+        lines += [Line(mark, start + first), *(Line("", " " * len(start) + piece) for piece in more)]
+    return lines
+
+
 def _unbroken(text: str, width: int) -> list[str]:
-    """Wrapped, with paths and commands whole, so that they can be copied."""
-    return textwrap.wrap(text, max(width, 12), break_on_hyphens=False, break_long_words=False)
+    """Wrapped, with paths and commands whole, so that they can be copied, and numbers beside their per cent."""
+    kept = text.replace(" %", "\0%")
+    pieces = textwrap.wrap(kept, max(width, 12), break_on_hyphens=False, break_long_words=False)
+    return [piece.replace("\0", " ") for piece in pieces]
 
 
 # --- corrections ----------------------------------------------------------------------------------------------------

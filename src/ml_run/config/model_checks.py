@@ -117,15 +117,25 @@ def _warn_of_revision(subject: Subject) -> None:
         subject.warn("model.revision", "model.revision changes nothing: model.name is not on the hub")
 
 
-def _cached_config(name: str, revision: str) -> dict[str, Any] | None:
-    """`config.json` of a hub model if it was fetched before; the layout is huggingface_hub's documented one."""
+def is_cached(name: str, revision: str | None = None) -> bool:
+    """True when a hub model was fetched before, with its weights as safetensors."""
+    folder = cached_folder(name, revision or "main")
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+
+
+def cached_folder(name: str, revision: str) -> Path:
+    """Where a hub model is if it was fetched before; the layout is huggingface_hub's documented one."""
     home = Path(os.environ.get("HF_HOME") or Path("~/.cache/huggingface").expanduser())
     repository = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{name.replace('/', '--')}"
     try:
         commit = (repository / "refs" / revision).read_text("utf-8").strip()
     except (OSError, ValueError):
         commit = revision
-    return _read_json(repository / "snapshots" / commit / "config.json")
+    return repository / "snapshots" / commit
+
+
+def _cached_config(name: str, revision: str) -> dict[str, Any] | None:
+    return _read_json(cached_folder(name, revision) / "config.json")
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
