@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 PLAIN_PROGRESS_SECONDS = 30.0
 """Where stderr is no terminal, a progress line is written this often: CI logs stay short."""
+_NARROW = 72
+"""Columns below which a value and its interval do not stand side by side."""
+_SHORTEST_NAME = 6
 _MARKS = {"stage_finished": ("✔", "green"), "stage_failed": ("✘", "red"), "stage_skipped": ("↷", "dim")}
 _COLOURS = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow"}
 _SYNTHETIC = "SYNTHETIC data: a smoke test of the tool, no claim about any language"
@@ -263,13 +266,13 @@ def _verdict(verdict: VerdictWord, reason: str) -> Text:
 
 def _criteria_table(result: RunResult) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("criterion", "value", "95 % interval", "needed", "n", "verdict"):
-        table.add_column(title, justify="left" if title in {"criterion", "verdict"} else "right", overflow="fold")
+    table.add_column("criterion", overflow="fold")
+    for title in ("value", *(() if _is_narrow() else ("95 % interval",)), "needed", "n", "verdict"):
+        table.add_column(title, justify="left" if title == "verdict" else "right", no_wrap=True)
     for c in result.criteria:
         table.add_row(
             Text(one_line(c.name)),
-            _number(c.value),
-            _interval(Estimate(value=c.value, low=c.low, high=c.high)),
+            *_cells(Estimate(value=c.value, low=c.low, high=c.high)),
             f"{c.direction} {c.threshold:g}",
             f"{c.n:,}",
             Text(c.verdict + (" ?" if c.straddles and c.verdict != "INCONCLUSIVE" else ""), _COLOURS[c.verdict]),
@@ -279,12 +282,22 @@ def _criteria_table(result: RunResult) -> Table:
 
 def _scores_table(result: RunResult) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in (f"on {result.n_test:,} test rows", "accuracy", "", "macro-F1", ""):
+    interval = () if _is_narrow() else ("",)
+    for title in (f"on {result.n_test:,} test rows", "accuracy", *interval, "macro-F1", *interval):
         table.add_column(title, justify="left" if title.startswith("on ") else "right", no_wrap=True)
     for name, scores in result.scores.items():
-        accuracy, macro = scores["accuracy"], scores["macro_f1"]
-        table.add_row(name, _number(accuracy.value), _interval(accuracy), _number(macro.value), _interval(macro))
+        table.add_row(name, *_cells(scores["accuracy"]), *_cells(scores["macro_f1"]))
     return table
+
+
+def _is_narrow() -> bool:
+    return _stdout().width < _NARROW
+
+
+def _cells(estimate: Estimate) -> tuple[str, ...]:
+    """A value and its interval side by side; in a narrow terminal one below the other, so that no number is cut."""
+    value, between = _number(estimate.value), _interval(estimate)
+    return (f"{value}\n{between}".rstrip(),) if _is_narrow() else (value, between)
 
 
 def print_outside(result: "OutsideResult") -> None:
@@ -330,23 +343,32 @@ def _interval(estimate: Estimate) -> str:
 
 
 def print_runs(runs: list[dict[str, Any]]) -> None:
-    """Show past runs, newest last, as a table that fits 80 columns."""
+    """Show past runs, newest last, as a table that fits the terminal: a long name is cut, nothing else."""
+    outcomes = [_outcome(run) for run in runs]
+    others = [
+        max(len(run["id"]) for run in runs),
+        max(len(word) for o in outcomes for word in o.split()),
+        len("macro-F1"),
+    ]
+    room = _stdout().width - sum(width + 2 for width in others) - 2
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("id", no_wrap=True)
-    table.add_column("name", overflow="ellipsis", no_wrap=True, max_width=24)
-    table.add_column("status", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("macro-F1", justify="right")
-    for run in runs:
-        verdict = run["verdict"] or "–"
-        table.add_row(
-            run["id"],
-            Text(one_line(run["name"])),
-            run["status"],
-            Text(verdict, _COLOURS.get(verdict, "default")),
-            _number(run["macro_f1"]),
-        )
+    table.add_column("name", overflow="ellipsis", no_wrap=True, max_width=max(room, _SHORTEST_NAME))
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("macro-F1", justify="right", no_wrap=True)
+    for run, outcome in zip(runs, outcomes, strict=True):
+        name = "" if run["id"].endswith(run["name"]) else one_line(run["name"])
+        colour = _COLOURS.get(run["verdict"], "default")
+        table.add_row(run["id"], Text(name), Text(outcome, colour), _number(run["macro_f1"]))
     _write(table)
+
+
+def _outcome(run: dict[str, Any]) -> str:
+    """The verdict; below it, or in its place, how the run ended where that was not well."""
+    status, verdict = run["status"], run["verdict"]
+    if verdict is None:
+        return str(status)
+    return str(verdict) if status == "finished" else f"{verdict}\n{status}"
 
 
 def print_comparison(found: "RunComparison") -> None:
@@ -395,7 +417,8 @@ def _score_rows(found: "RunComparison") -> Iterator[list[str]]:
 def _plain_table(titles: Sequence[str], rows: list[list[str]], justify: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title, side in zip(titles, justify, strict=True):
-        table.add_column(title, justify="right" if side == "r" else "left", overflow="fold")
+        number = side == "r"
+        table.add_column(title, justify="right" if number else "left", overflow="fold", no_wrap=number)
     for row in rows:
         table.add_row(*(Text(one_line(cell)) for cell in row))
     return table
