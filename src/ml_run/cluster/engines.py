@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ml_run.cluster import on_ray
@@ -10,7 +11,13 @@ from ml_run.cluster import on_ray
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from ml_run.config.sections import ComputeConfig
+
+    Columns = dict[str, NDArray[Any]]
+
+_ELSEWHERE: ContextVar[ComputeConfig | None] = ContextVar("elsewhere", default=None)
 
 
 class Engine(Protocol):
@@ -30,6 +37,18 @@ class Engine(Protocol):
             make: called once on each worker; what it returns is called with each part.
         """
 
+    def shuffle(
+        self, items: Sequence[Any], spread: Callable[[Any], Columns], gather: Callable[[Columns], Columns], parts: int
+    ) -> list[Columns]:
+        """What `gather` makes of all rows of a part, wherever `spread` found them; parts in any order.
+
+        Args:
+            items: what there is to do.
+            spread: rows of an item, in columns of one length, whole numbers all; `part` says to which each belongs.
+            gather: given all rows of one part, in any order.
+            parts: how many there are, about.
+        """
+
 
 class _Here:
     """This process does all of it, one after the other."""
@@ -46,6 +65,20 @@ class _Here:
                 work = work or make()
                 yield work(part)
 
+    def shuffle(
+        self,
+        items: Sequence[Any],
+        spread: Callable[[Any], Columns],
+        gather: Callable[[Columns], Columns],
+        parts: int,  # noqa: ARG002 -- for who has to make room for them
+    ) -> list[Columns]:
+        import numpy as np
+
+        found = [spread(item) for item in items]
+        rows = {name: np.concatenate([one[name] for one in found]) for name in (found[0] if found else ())}
+        numbers = np.unique(rows["part"]).tolist() if rows else []
+        return [gather({name: column[rows["part"] == part] for name, column in rows.items()}) for part in numbers]
+
 
 class _OnRay:
     """The workers of a cluster do it."""
@@ -61,6 +94,11 @@ class _OnRay:
     ) -> Iterator[Any]:
         return on_ray.flow(items, expand, make, self._compute)
 
+    def shuffle(
+        self, items: Sequence[Any], spread: Callable[[Any], Columns], gather: Callable[[Columns], Columns], parts: int
+    ) -> list[Columns]:
+        return on_ray.shuffle(items, spread, gather, parts)
+
 
 @contextmanager
 def engine(compute: ComputeConfig) -> Iterator[Engine]:
@@ -74,3 +112,18 @@ def engine(compute: ComputeConfig) -> Iterator[Engine]:
         return
     with on_ray.connect(compute):
         yield _OnRay(compute)
+
+
+@contextmanager
+def using(compute: ComputeConfig) -> Iterator[None]:
+    """Within the block, `elsewhere` is what `compute` names."""
+    token = _ELSEWHERE.set(compute if compute.engine != "local" else None)
+    try:
+        yield
+    finally:
+        _ELSEWHERE.reset(token)
+
+
+def elsewhere() -> ComputeConfig | None:
+    """Where work goes that is too much for this process; None: nowhere."""
+    return _ELSEWHERE.get()

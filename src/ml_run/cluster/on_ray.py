@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-LOOPBACK = "127.0.0.1"
 RETRIES = 3
 """Times that Ray does a lost piece of work again by itself, or starts a group anew that could not begin."""
 ROOM_SECONDS = 600.0
@@ -47,9 +46,14 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TQDM": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
 }
+
+
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes a cluster of our own one that no other machine can reach, on Linux too; Ray has no other way to say so."""
 
 
 def refuse_missing(where: str) -> None:
@@ -71,7 +75,8 @@ def connect(compute: ComputeConfig) -> Iterator[None]:
         UsageError: Ray is not installed, or no cluster answers.
     """
     refuse_missing("compute.engine")
-    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    settings = _QUIET | (_LOOPBACK if compute.address == "local" else {})
+    os.environ.update({name: value for name, value in settings.items() if name not in os.environ})
     import ray
 
     if ray.is_initialized():
@@ -95,9 +100,9 @@ def _start(compute: ComputeConfig) -> str | None:
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if mine:
         cpus = compute.workers * compute.cpus_per_worker + _SPARE_CPUS
-        settings |= {"num_cpus": cpus, "include_dashboard": False, "_node_ip_address": LOOPBACK}
+        settings |= {"num_cpus": cpus, "include_dashboard": False}
     try:
-        with _signals_kept():
+        with _signals_kept(), _silent():
             context = ray.init(compute.address, **settings)
     except (ConnectionError, TimeoutError, RuntimeError, ValueError, OSError) as error:
         first = str(error).strip().partition("\n")[0]
@@ -118,6 +123,19 @@ def _signals_kept() -> Iterator[None]:
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what Ray's own code writes to stderr as it starts away from there: that its log level was set."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @dataclass(frozen=True)
@@ -184,8 +202,9 @@ def run_tasks(
     """
     import ray
 
-    task = ray.remote(num_cpus=cpus, num_gpus=gpus, memory=memory or None, max_retries=-1)(function)
-    places = {task.remote(item): place for place, item in enumerate(items)}
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus, memory=memory or None, max_retries=-1)(_call)
+    carried = ray.put(function)
+    places = {task.remote(carried, item): place for place, item in enumerate(items)}
     results: dict[int, Result] = {}
     waiting = list(places)
     try:
@@ -200,6 +219,10 @@ def run_tasks(
         for one in waiting:
             ray.cancel(one, force=True)
     return [results[place] for place in range(len(items))]
+
+
+def _call(function: Callable[[Item], Result], item: Item) -> Result:
+    return function(item)
 
 
 def original(error: BaseException) -> BaseException:
@@ -499,18 +522,16 @@ def _gone_alone(error: BaseException) -> Gone | MlRunError:
 def flow(
     items: Sequence[Any], expand: Callable[[Any], Any], make: Callable[[], Callable[[Any], Any]], compute: ComputeConfig
 ) -> Iterator[Any]:
-    """`cluster.engine.Engine.flow` by Ray Data: readers stream what they read to actors that stay.
+    """`engines.Engine.flow` by Ray Data: readers stream what they read to actors that stay.
 
     What a lost machine was at is done again elsewhere, so `make` must make what may be called twice for one part.
     """
     import ray
 
-    context = ray.data.DataContext.get_current()
-    context.target_max_block_size = _BLOCK
-    context.enable_progress_bars = False
-    packed = [{"packed": pickle.dumps(item)} for item in items]
-    parts = ray.data.from_items(packed, override_num_blocks=max(1, len(packed))).flat_map(
-        _Expanding(expand), num_cpus=0, concurrency=compute.workers
+    ray.data.DataContext.get_current().target_max_block_size = _BLOCK
+    # Readers ask for no CPU: where the workers take all that there are, they would wait for ever.
+    parts = _data(items).flat_map(
+        _Expanding(expand), num_cpus=0, compute=ray.data.TaskPoolStrategy(size=compute.workers)
     )
     results = parts.map_batches(
         _Worker,
@@ -519,13 +540,48 @@ def flow(
         batch_format="numpy",
         num_cpus=compute.cpus_per_worker,
         num_gpus=compute.gpus_per_worker,
-        concurrency=compute.workers,
+        compute=ray.data.ActorPoolStrategy(size=compute.workers),
     )
     try:
         for row in results.iter_rows():
             yield pickle.loads(row["packed"])  # noqa: S301 -- made by a worker of ours
     except ray.exceptions.RayError as error:
         raise original(error) from None
+
+
+def shuffle(
+    items: Sequence[Any], spread: Callable[[Any], dict[str, Any]], gather: Callable[[dict[str, Any]], Any], parts: int
+) -> list[dict[str, Any]]:
+    """`engines.Engine.shuffle` by Ray Data: no machine holds more than some items, and some parts."""
+    import ray
+
+    rows = _data(items).map_batches(_Spreading(spread), batch_size=1, batch_format="numpy")
+    try:
+        found = rows.groupby("part", num_partitions=parts).map_groups(gather, batch_format="numpy")
+        return list(found.iter_batches(batch_size=None, batch_format="numpy"))
+    except ray.exceptions.RayError as error:
+        raise original(error) from None
+
+
+class _Spreading:
+    """A function from one item to columns, on a packed value."""
+
+    def __init__(self, spread: Callable[[Any], dict[str, Any]]) -> None:
+        self._spread = spread
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        (one,) = batch["packed"]
+        return self._spread(pickle.loads(one))  # noqa: S301 -- made by the driver
+
+
+def _data(items: Sequence[Any]) -> Any:
+    """The items, packed, one a block; and Ray Data made to keep quiet."""
+    import ray
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    packed = [{"packed": pickle.dumps(item)} for item in items]
+    return ray.data.from_items(packed, override_num_blocks=len(packed))
 
 
 class _Expanding:
