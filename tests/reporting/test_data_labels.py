@@ -28,7 +28,7 @@ def test_the_list_of_label_errors_stands_beside_its_self_test():
             "would be errors; that number grows with the weakness of the model and is no estimate of the wrong labels."
         ),
     ]
-    assert "| data/train.jsonl:240 | Central | Madaxweynaha ayaa |" in part
+    assert "> Madaxweynaha ayaa\n>\n> data/train.jsonl:240 · labelled Central" in part
 
 
 def test_the_list_is_shown_once():

@@ -226,7 +226,7 @@ UNSEEN = Finding(
             {"data": make_data(), "model": make_model(), "evaluation": make_evaluation()},
             "NO VERDICT",
             "named the right label for 153",
-            ["mistakes", "limits", "next", "scores", "data", "training", "asked", "reproduce"],
+            ["mistakes", "limits", "reliance", "next", "scores", "data", "training", "asked", "reproduce"],
         ),
         (
             make_run(status="running", stages={}),
@@ -297,7 +297,7 @@ def test_findings_come_worst_first_with_file_line_and_remedy(tmp_path):
         for text in ("**error** `label_only_in_eval`", "**warning** `leak_exact`", "**info** `labels_")
     ]
     assert ranks == sorted(ranks)
-    assert "| data/train.jsonl:17 | Northern | Waxaa la sheegay in dowladda |" in markdown
+    assert "> Waxaa la sheegay in dowladda\n>\n> data/train.jsonl:17 · labelled Northern\n" in markdown
     assert "(Source: BBC Somali, 1,463 texts; checked 2026-08.)" in markdown
 
 
@@ -307,14 +307,15 @@ def test_long_lists_of_examples_are_cut_and_say_where_the_rest_is(tmp_path):
     many = finding.model_copy(update={"examples": finding.examples * 6, "count": 40})
     markdown, _ = written(tmp_path, make_finished(tmp_path, data=make_data(findings=(many,))))
     assert "*leak_exact: 5 examples of 40, more in data/report.json*" in markdown
-    assert markdown.count("| data/train.jsonl:") == 5
+    assert markdown.count("\n> data/train.jsonl:") == 5
 
 
 def test_both_files_state_the_same_numbers(tmp_path):
     """Markdown and HTML are two forms of one document."""
     experiment = make_finished(tmp_path)
     markdown, page = written(tmp_path, experiment)
-    cells = {text.strip() for tag in ("td", "th", "bdi", "code") for text in page.texts.get(tag, []) if text.strip()}
+    shown = [text for tag in ("td", "th", "bdi", "code") for text in page.texts.get(tag, [])]
+    cells = {text.strip().replace("\N{NO-BREAK SPACE}", " ") for text in shown if text.strip()}
     rows = [line.strip("| ").split(" | ") for line in markdown.splitlines() if line.startswith("| ")]
     ours = {cell.strip("`* ") for row in rows for cell in row if not set(cell) <= set("-:")}
     numbers = {cell for cell in ours if re.fullmatch(r"[\d.,\[\] +−%()–\u00a0]+", cell)}
@@ -481,6 +482,16 @@ def test_the_page_fits_phone_paper_and_night(tmp_path):
     assert "prefers-color-scheme: dark" in styles
     assert "@media print" in styles
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
+
+
+def test_what_few_readers_need_is_folded_and_whole_on_paper(tmp_path):
+    """Tables that repeat a chart open by key or click; each says what it holds, and print shows it open."""
+    _, page = written(tmp_path, make_finished(tmp_path))
+    assert len(page.all("details")) == len(page.all("summary")) > 3
+    assert not any("open" in attributes for attributes in page.all("details"))
+    assert "Confusion matrix: rows are the true class, columns what the candidate said" in page.texts["summary"]
+    paper = page.text("style").split("@media print")[-1]
+    assert "details::details-content { content-visibility: visible; block-size: auto; }" in paper
 
 
 # --- the copy and the registry --------------------------------------------------------------------------------------

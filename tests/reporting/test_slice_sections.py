@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from ml_run.reporting import slice_sections
-from ml_run.reporting.document import Document, Mark, Opening, Paragraph, Table
+from ml_run.reporting.document import Document, Folded, Mark, Opening, Paragraph
 from ml_run.reporting.markdown import render
 from ml_run.reporting.slice_figures import slice_accuracy
 from ml_run.results import Estimate, HeldOutRows, HeldOutScores, SliceScores, SourceDependence, SourceScores
@@ -64,7 +64,7 @@ def test_slices_of_few_rows_are_counted_and_not_judged():
     """They stand below the table, with what was right, and never in it."""
     found = evaluation(one(), one("tiny", 0.25, worse=None, n=8))
     assert "Too few rows, in them or beside them, to judge: tiny (2 of 8 right)." in written(found)
-    tables = [part for part in sections(found)[0].content if isinstance(part, Table)]
+    tables = [part.content for part in sections(found)[0].content if isinstance(part, Folded)]
     assert [row[0][0].text for row in tables[0].rows] == ["village"]
 
 

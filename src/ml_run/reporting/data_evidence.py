@@ -13,7 +13,7 @@ from ml_run.reporting.data_figures import (
     shortcut_scores,
     token_lengths,
 )
-from ml_run.reporting.document import Code, Content, Loose, Mark, Strong, User, paragraph, table
+from ml_run.reporting.document import Code, Content, Folded, Loose, Mark, Strong, User, paragraph, table
 from ml_run.wording import number_of, percent, score, sentence
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def copies(prepared: PreparedData) -> list[Content]:
         "Counted before any row was left out. A row of test with a copy in train rewards a model for remembering, "
         "not for understanding; pairs of splits that are not named share no copies."
     )
-    return [said, leak_matrix(prepared), table("Copies, between splits first", columns, rows, numeric="  nnnn")]
+    numbers = table("Copies, between splits first", columns, rows, numeric="  nnnn")
+    return [said, leak_matrix(prepared), Folded(numbers)]
 
 
 # --- the gate -------------------------------------------------------------------------------------------------------
@@ -201,4 +202,4 @@ def shortcuts(prepared: PreparedData) -> list[Content]:
     left_out = len(probes) - MOST_CLASSES
     more = f"; {number_of(left_out, 'field')} nearer to the guess left out" if left_out > 0 else ""
     caption = f"What tells the label, furthest above the guess first{more}"
-    return [said, shortcut_scores(probes), table(caption, columns, rows, numeric=" nnnn")]
+    return [said, shortcut_scores(probes), Folded(table(caption, columns, rows, numeric=" nnnn"))]

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING
 
 from ml_run.config.language_codes import find_language
 from ml_run.reporting.data_figures import MOST_CLASSES
-from ml_run.reporting.document import Code, Content, Loose, Strong, User, paragraph, table
+from ml_run.reporting.document import (
+    Code,
+    Content,
+    Folded,
+    Loose,
+    Passage,
+    Quote,
+    Quotes,
+    Strong,
+    User,
+    paragraph,
+    rich,
+    table,
+)
 from ml_run.results import SPLITS
 from ml_run.wording import listed, number_of, percent, sentence
 
@@ -19,6 +32,7 @@ if TYPE_CHECKING:
 LABEL_ERROR = "label_error"
 _EXAMPLES_SHOWN = 5
 _NONE = "–"
+_NO_TEXT = "(no text)"
 
 
 # --- label errors ---------------------------------------------------------------------------------------------------
@@ -155,15 +169,13 @@ def _seen(title: str, counts: dict[str, int]) -> list[Content]:
 def examples(place: Place, finding: Finding) -> Content:
     """A few rows of a finding, each with file and line."""
     shown = finding.examples[:_EXAMPLES_SHOWN]
-    labelled = any(example.label is not None for example in shown)
-    columns: list[Loose] = ["Where", *(["Label"] if labelled else []), "Text"]
-    rows = [_example(place, example, labelled=labelled) for example in shown]
     more = ", more in data/report.json" if len(shown) < len(finding.examples) else ""
-    return table(f"{finding.rule}: {number_of(len(rows), 'example')} of {finding.count:,}{more}", columns, rows)
+    caption = f"{finding.rule}: {number_of(len(shown), 'example')} of {finding.count:,}{more}"
+    return Folded(Quotes(caption, tuple(_example(place, example) for example in shown)))
 
 
-def _example(place: Place, example: Example, *, labelled: bool) -> list[Loose]:
+def _example(place: Place, example: Example) -> Quote:
     file = place.shown(example.file)
     where = file if example.line is None else f"{file}:{example.line}"
-    label: list[Loose] = [User(example.label) if example.label is not None else _NONE] if labelled else []
-    return [User(where), *label, User(example.text) if example.text else _NONE]
+    labelled = () if example.label is None else (" · labelled ", User(example.label))
+    return Quote(Passage(((example.text, False),)) if example.text else _NO_TEXT, rich(User(where), *labelled))

@@ -10,6 +10,7 @@ from ml_run.reporting.data_opening import first_actions, readiness
 from ml_run.reporting.document import (
     Code,
     Content,
+    Folded,
     Heading,
     Loose,
     Mark,
@@ -92,7 +93,7 @@ def _balance(prepared: PreparedData, names: Sequence[str]) -> Content:
     if between:
         rows.append(_balance_row(prepared, names, f"{number_of(len(between), 'class')} between", between))
     rows += [_balance_row(prepared, names, User(label), [label]) for label in small]
-    return table("Rows of each class, and their share of the split", columns, rows, numeric=" nnn")
+    return Folded(table("Rows of each class, and their share of the split", columns, rows, numeric=" nnn"))
 
 
 def _balance_row(prepared: PreparedData, names: Sequence[str], title: Loose, labels: Sequence[str]) -> list[Loose]:

@@ -129,6 +129,32 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Quote:
+    """A text of the user, and what there is to know of it."""
+
+    text: Passage | str
+    """The user's words, or ours in their place."""
+    about: Rich
+
+
+@dataclass(frozen=True)
+class Quotes:
+    """Texts of the user under one another, each with its line below: readable at any width."""
+
+    caption: str
+    items: tuple[Quote, ...]
+    kind: ClassVar[str] = "quotes"
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What most readers can do without: closed on a page until it is asked for, whole on paper and in Markdown."""
+
+    content: Table | Quotes
+    kind: ClassVar[str] = "folded"
+
+
+@dataclass(frozen=True)
 class Figure:
     """A chart as SVG markup, with the words that state the same facts to those who do not see it."""
 
@@ -160,7 +186,7 @@ class Heading:
     kind: ClassVar[str] = "heading"
 
 
-Content = Paragraph | Bullets | Table | Figure | Block | Heading
+Content = Paragraph | Bullets | Table | Quotes | Folded | Figure | Block | Heading
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ from ml_run.reporting.document import (
     Content,
     Document,
     Figure,
+    Folded,
     Heading,
     Mark,
     Opening,
     Paragraph,
     Passage,
     Piece,
+    Quotes,
     Rich,
     Strong,
     Table,
@@ -126,17 +128,28 @@ def _bullets(content: Bullets) -> str:
 
 def content(piece: Content, figures: str = "") -> str:
     """One piece of a section."""
+    if isinstance(piece, Figure):
+        return _figure(piece, figures)
+    if isinstance(piece, Block):
+        return block(piece.text, piece.language)
+    if isinstance(piece, Folded):
+        piece = piece.content
+    return _written(piece)
+
+
+def _written(piece: Paragraph | Heading | Bullets | Table | Quotes) -> str:
     if isinstance(piece, Paragraph):
         return line(piece.text)
     if isinstance(piece, Heading):
         return f"### {line(piece.text)}"
     if isinstance(piece, Bullets):
         return _bullets(piece)
-    if isinstance(piece, Table):
-        return table(piece)
-    if isinstance(piece, Block):
-        return block(piece.text, piece.language)
-    return _figure(piece, figures)
+    return table(piece) if isinstance(piece, Table) else _quotes(piece)
+
+
+def _quotes(quotes: Quotes) -> str:
+    each = [f"> {line((quote.text,))}\n>\n> {line(quote.about)}" for quote in quotes.items]
+    return "\n\n".join([f"*{escape(quotes.caption)}*", *each])
 
 
 def _figure(figure: Figure, figures: str) -> str:

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 from ml_run.reporting.document import (
     Code,
     Content,
+    Folded,
     Heading,
     Loose,
     Passage,
+    Quote,
+    Quotes,
+    Rich,
     Section,
     Strong,
     User,
     bullets,
     paragraph,
     rich,
-    table,
 )
 from ml_run.wording import number_of, percent, sentence
 
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from ml_run.results import ConfusedPair, Evaluation, Mistake, Mistakes, ModelScores, Pushed
 
 _PAIRS_SHOWN = 5
-_NONE = "–"
+_MAJORITY = "majority"
+_NO_TEXT = "(the text was not given)"
 _UNKNOWN = "a label that this run does not know"
 
 
@@ -43,7 +47,7 @@ def mistakes(evaluation: Evaluation, place: Place | None = None) -> Section:
     if not wrong:
         said = "It labelled every test text right. On so few mistakes nothing can be said of its weaknesses."
         return Section("mistakes", "What it gets wrong", (paragraph(said),))
-    pairs = confused_pairs(scores, evaluation.labels)
+    pairs: list[Loose] = [rich(pair, ".") for pair in confused_pairs(scores, evaluation.labels)]
     said = f"{number_of(wrong, 'test text')} of {evaluation.n:,} got the wrong label."
     content: list[Content] = [paragraph(f"{said} Most often:"), bullets(pairs)] if pairs else [paragraph(said)]
     if evaluation.mistakes:
@@ -57,18 +61,18 @@ def more_mistakes(evaluation: Evaluation, place: Place | None = None) -> list[Se
     return [Section("more-mistakes", "More of its mistakes", tuple(content))] if content else []
 
 
-def confused_pairs(scores: ModelScores, labels: tuple[str, ...]) -> list[Loose]:
-    """The most frequent confusions, each as a sentence."""
+def confused_pairs(scores: ModelScores, labels: tuple[str, ...]) -> list[Rich]:
+    """The most frequent confusions, each in words that end without a full stop."""
     pairs = [
         (rows, -true, -said)
         for true, line in enumerate(scores.confusion)
         for said, rows in enumerate(line)
         if true != said and rows
     ]
-    found: list[Loose] = []
+    found: list[Rich] = []
     for rows, true, said in sorted(pairs, reverse=True)[:_PAIRS_SHOWN]:
         total = sum(scores.confusion[-true])
-        share = f": {rows:,} of {total:,} ({percent(rows / total)})."
+        share = f": {rows:,} of {total:,} ({percent(rows / total)})"
         found.append(rich(User(labels[-true]), " read as ", User(labels[-said]), share))
     return found
 
@@ -103,14 +107,14 @@ class _Told:
     def _pair(self, pair: ConfusedPair) -> Content:
         which = ", the surest first" if len(pair.examples) > 1 else ""
         caption = f"{number_of(len(pair.examples), 'example')} of {pair.rows:,}{which}"
-        return self._table(caption, pair.examples, labelled=False)
+        return self._quotes(caption, pair.examples)
 
     def _surest(self) -> list[Content]:
         rows = self._found.surest
         if not rows:
             return []
         caption = f"The {number_of(len(rows), 'mistake')} that it was surest of"
-        return [Heading(("Sure, and wrong",)), self._table(caption, rows)]
+        return [Heading(("Sure, and wrong",)), Folded(self._quotes(caption, rows))]
 
     def _elsewhere(self) -> list[Content]:
         """What other models got right."""
@@ -125,7 +129,7 @@ class _Told:
         ]
         rows = self._found.right_by_baseline
         caption = "More mistakes that a baseline got right, the surest first"
-        return [*content, self._table(caption, rows)] if rows else content
+        return [*content, Folded(self._quotes(caption, rows))] if rows else content
 
     def _doubtful(self) -> list[Content]:
         """The labels that are doubted, and what that is worth."""
@@ -135,12 +139,8 @@ class _Told:
             return [paragraph(said)] if found.surest else []
         looks = "looks" if found.suspicions == 1 else "look"
         shown = [one for one in found.suspected if one.row in self._by_row]
-        rows: list[list[Loose]] = [
-            [self._where(mistake), _text(mistake), User(mistake.label), User(sentence(one.why))]
-            for one in shown
-            for mistake in [self._by_row[one.row]]
-        ]
-        caption = f"{number_of(len(rows), 'example')} of {found.suspicions:,}, most doubtful first"
+        quotes = tuple(self._doubt(self._by_row[one.row], one.why) for one in shown)
+        caption = f"{number_of(len(quotes), 'example')} of {found.suspicions:,}, most doubtful first"
         return [
             Heading(("Labels to look at",)),
             paragraph(
@@ -152,8 +152,12 @@ class _Told:
                 "Correcting only what a model disagrees with makes it look better than it is: have somebody who knows "
                 "the language decide without seeing its answer, and look at as many rows that it got right.",
             ),
-            table(caption, ["Where", "Text", "Label", "What speaks against it"], rows),
+            Folded(Quotes(caption, quotes)),
         ]
+
+    def _doubt(self, mistake: Mistake, why: str) -> Quote:
+        labelled = (" · labelled ", User(mistake.label), " · ", sentence(why))
+        return Quote(_text(mistake), rich(self._where(mistake), *labelled))
 
     def _queue(self) -> Iterable[Loose]:
         found, place = self._found, self._place
@@ -164,40 +168,46 @@ class _Told:
         said = f"{first} in " if found.suspicions > 1 else "It stands in "
         return said, Code(path), "; ", Code(f"ml-run check-data --apply {path}"), " takes in what is corrected there. "
 
-    def _table(self, caption: str, rows: Sequence[int], *, labelled: bool = True) -> Content:
-        names: list[Loose] = ["Label", "Read as"] if labelled else []
-        columns: list[Loose] = ["Where", "Text", *names, "Gave it", "Gave its own label", "Right were"]
-        cells = [self._cells(self._by_row[row], labelled=labelled) for row in rows if row in self._by_row]
-        return table(caption, columns, cells, numeric="  " + " " * len(names) + "nn")
+    def _quotes(self, caption: str, rows: Sequence[int]) -> Quotes:
+        return Quotes(caption, tuple(self._quote(self._by_row[row]) for row in rows if row in self._by_row))
 
-    def _cells(self, mistake: Mistake, *, labelled: bool) -> list[Loose]:
+    def _quote(self, mistake: Mistake) -> Quote:
         predicted: Loose = _UNKNOWN if mistake.predicted is None else User(mistake.predicted)
-        names: list[Loose] = [User(mistake.label), predicted] if labelled else []
-        right: list[Loose] = [rich(", " if number else "", User(name)) for number, name in enumerate(mistake.right)]
-        return [
-            self._where(mistake),
-            _text(mistake),
-            *names,
-            _NONE if mistake.probability is None else percent(mistake.probability),
-            _NONE if mistake.label_probability is None else percent(mistake.label_probability),
-            rich(*right) if right else _NONE,
-        ]
+        said = (" · labelled ", User(mistake.label), ", read as ", predicted)
+        return Quote(
+            _text(mistake), rich(self._where(mistake), *said, *_sureness(mistake), *_right(mistake), *_beyond(mistake))
+        )
 
     def _where(self, mistake: Mistake) -> Loose:
         file = self._place.shown(mistake.file) if self._place else mistake.file
         return User(f"{file}:{mistake.line}")
 
 
-def _text(mistake: Mistake) -> Loose:
-    """The text with the words that pushed marked; those that are cut off are named behind it."""
-    if not mistake.text:  # predictions from elsewhere may come without their texts
-        return _NONE
-    passage = marked(mistake.text, mistake.pushed)
-    beyond = [pushed.text for pushed in mistake.pushed if pushed.start is None]
-    further: list[Loose] = [
-        rich(", " if number else "", Passage(((text, True),))) for number, text in enumerate(beyond)
-    ]
-    return rich(passage, " Further on: ", *further) if further else passage
+def _sureness(mistake: Mistake) -> Iterable[Loose]:
+    if mistake.probability is None:
+        return ()
+    own = mistake.label_probability
+    beside = () if own is None else (", ", percent(own), " for ", User(mistake.label))
+    return (", ", percent(mistake.probability), " sure", *beside)
+
+
+def _right(mistake: Mistake) -> Iterable[Loose]:
+    # That the most frequent label was right says nothing of the text.
+    names = [name for name in mistake.right if name != _MAJORITY]
+    named: list[Loose] = [rich(", " if number else "", User(name)) for number, name in enumerate(names)]
+    return (" · read right by ", *named) if named else ()
+
+
+def _beyond(mistake: Mistake) -> Iterable[Loose]:
+    """Words that pushed and stand behind the part of the text that is shown."""
+    words = [pushed.text for pushed in mistake.pushed if pushed.start is None]
+    named: list[Loose] = [rich(", " if number else "", Passage(((word, True),))) for number, word in enumerate(words)]
+    return (" · further on: ", *named) if named else ()
+
+
+def _text(mistake: Mistake) -> Passage | str:
+    """The text with the words that pushed marked; predictions from elsewhere may come without their texts."""
+    return marked(mistake.text, mistake.pushed) if mistake.text else _NO_TEXT
 
 
 def marked(text: str, pushed: Sequence[Pushed]) -> Passage:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ml_run.config.names import LINEAR
 from ml_run.reporting.document import Code, Loose, User, rich
 from ml_run.reporting.opening import beats_linear
-from ml_run.reporting.slice_sections import not_for
 from ml_run.wording import interval, number_of, score, sentence, with_interval
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ def limits(facts: Facts) -> list[Loose]:
         found.append("The data is SYNTHETIC: the scores show that a run works, nothing about a language.")
     if facts.evaluation:
         found += [*_test_size(facts.evaluation), *_small_classes(facts, facts.evaluation)]
-    found += not_for(facts.evaluation) if facts.evaluation else []
     if facts.evaluation and facts.evaluation.look and facts.evaluation.look.warning:
         found.append(sentence(facts.evaluation.look.warning))
     if facts.evaluation and facts.evaluation.candidate_without_leaks:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ml_run.config.names import LINEAR
 from ml_run.reporting.data_opening import readiness_line
 from ml_run.reporting.document import Code, Loose, Mark, Opening, Rich, Strong, rich
+from ml_run.reporting.reliance_sections import weaknesses
 from ml_run.wording import interval, number_of, percent, score, sentence, signed_with_interval, with_interval
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def _judged(facts: Facts, verdict: Verdict) -> Opening:
     if facts.evaluation:
         cheaper, reached = _against_linear(facts), _reached(facts.evaluation)
         points += [reached, *cheaper] if beats_linear(facts) else [*cheaper, reached]
+    points += weaknesses(facts.evaluation) if facts.evaluation else []
     points.append(rich(Strong("Why: "), sentence(verdict.reason)))
     points += [_in_doubt(verdict)] if any(c.straddles for c in verdict.criteria) else []
     if facts.evaluation and facts.evaluation.production:

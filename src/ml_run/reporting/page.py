@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from ml_run.reporting.document import Document
+
+
+_BEFORE_PER_CENT = re.compile(r"(?<=\d) (?=%)")
 
 
 def render(document: Document) -> str:
@@ -33,6 +37,12 @@ def _environment() -> Environment:
     )
     environment.filters["visible"] = visible
     environment.filters["visible_lines"] = visible_lines
+    environment.filters["unbroken"] = _unbroken
     # The one place where markup passes unescaped: figures are built as trees that escape their texts (svg.py).
     environment.filters["svg"] = lambda figure: Markup(figure.svg)  # noqa: S704
     return environment
+
+
+def _unbroken(text: str) -> str:
+    """Our words, with no number parted from its per cent sign at the end of a line."""
+    return _BEFORE_PER_CENT.sub("\N{NO-BREAK SPACE}", text)

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_run import files
-from ml_run.reporting import markdown, mistake_sections, page, score_sections, slice_sections, trust_sections
+from ml_run.reporting import (
+    markdown,
+    mistake_sections,
+    page,
+    reliance_sections,
+    score_sections,
+    slice_sections,
+    trust_sections,
+)
 from ml_run.reporting.document import (
     Code,
     Content,
@@ -24,6 +32,7 @@ from ml_run.reporting.document import (
     table,
 )
 from ml_run.reporting.opening import MEANING, compared_with
+from ml_run.reporting.reliance_sections import weaknesses
 from ml_run.reporting.report import SYNTHETIC
 from ml_run.wording import number_of, percent, sentence, signed_with_interval, with_interval
 
@@ -83,7 +92,11 @@ def _document(judged: Judged) -> Document:
 
 def _opening(judged: Judged) -> Opening:
     evaluation, verdict = judged.evaluation, judged.verdict
-    points: list[Rich] = [_reached(evaluation.candidate), rich(Strong("Why: "), sentence(verdict.reason))]
+    points: list[Rich] = [
+        _reached(evaluation.candidate),
+        *weaknesses(evaluation),
+        rich(Strong("Why: "), sentence(verdict.reason)),
+    ]
     points += [_against(evaluation)] if evaluation.production else []
     return Opening(Mark(verdict.overall), sentence(MEANING[verdict.overall]), tuple(points))
 
@@ -111,7 +124,11 @@ def _sections(judged: Judged) -> list[Section]:
     said = paragraph(
         "Whether the model was trained on any of these rows is not known here. In brackets: 95 % intervals."
     )
-    found = [mistake_sections.mistakes(evaluation), score_sections.criteria(judged.verdict)]
+    found = [
+        mistake_sections.mistakes(evaluation),
+        reliance_sections.reliance(evaluation, synthetic=judged.synthetic),
+        score_sections.criteria(judged.verdict),
+    ]
     found.append(Section("scores", "Scores", (said, *score_sections.score_evidence(judged.config, evaluation))))
     found += [
         *slice_sections.weaker(evaluation),

@@ -11,6 +11,7 @@ from ml_run.reporting import (
     markdown,
     mistake_sections,
     page,
+    reliance_sections,
     run_sections,
     score_sections,
     slice_sections,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ml_run.config import Config
     from ml_run.experiment import Experiment
+    from ml_run.reporting.document import Loose
     from ml_run.reporting.records import Facts
     from ml_run.results import PreparedData
 
@@ -115,12 +117,10 @@ def _sections(facts: Facts) -> list[Section]:
     found: list[Section] = []
     evaluation = facts.evaluation
     found += [mistake_sections.mistakes(evaluation, facts)] if evaluation else []
+    found += _listed("limits", "What is not known", limits(facts))
+    found += [reliance_sections.reliance(evaluation, synthetic=facts.synthetic)] if evaluation else []
+    found += _listed("next", "What would help most", next_steps(facts))
     found += [score_sections.criteria(facts.verdict)] if facts.verdict else []
-    for name, title, items in (
-        ("limits", "What is not known", limits(facts)),
-        ("next", "What would help most", next_steps(facts)),
-    ):
-        found += [Section(name, title, (bullets(items),))] if items else []
     if evaluation:
         found.append(score_sections.scores(facts, evaluation))
         found += slice_sections.weaker(evaluation, facts.config, facts.data)
@@ -131,6 +131,10 @@ def _sections(facts: Facts) -> list[Section]:
     found += [run_sections.training(facts, facts.model)] if facts.model else []
     found += [run_sections.deployment(facts)] if facts.deployment or facts.registration else []
     return [*found, run_sections.asked(facts), run_sections.reproduce(facts)]
+
+
+def _listed(name: str, title: str, items: list[Loose]) -> list[Section]:
+    return [Section(name, title, (bullets(items),))] if items else []
 
 
 def _write_figures(facts: Facts, document: Document) -> Path | None:

@@ -9,7 +9,7 @@ from ml_run.characters import visible_lines
 from ml_run.config.names import LINEAR
 from ml_run.modeling import windows
 from ml_run.reporting.attempts import attempt_rows
-from ml_run.reporting.document import Block, Code, Content, Loose, Section, User, paragraph, rich, table
+from ml_run.reporting.document import Block, Code, Content, Folded, Loose, Section, User, paragraph, rich, table
 from ml_run.reporting.fold_sections import epochs, fold_content
 from ml_run.reporting.linear_sections import linear_training
 from ml_run.reporting.training_figures import training_curve
@@ -96,7 +96,7 @@ def _curve(model: TrainedModel) -> Content:
         for epoch in shown
     ]
     caption = "The training curve" + (f", last {_CURVE_ROWS} rows" if len(shown) < len(model.curve) else "")
-    return table(caption, columns, rows, numeric=" nnnnn")
+    return Folded(table(caption, columns, rows, numeric=" nnnnn"))
 
 
 # --- deployment and registry ----------------------------------------------------------------------------------------

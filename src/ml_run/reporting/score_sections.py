@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml_run.reporting.document import Code, Content, Loose, Mark, Section, User, paragraph, rich, table
+from ml_run.reporting.document import Code, Content, Folded, Loose, Mark, Section, User, paragraph, rich, table
 from ml_run.reporting.score_figures import MOST_CELLS, class_scores, confusion_matrix, model_comparison
 from ml_run.results import Estimate
 from ml_run.wording import interval, number_of, percent, score, sentence, signed_with_interval, with_interval
@@ -164,7 +164,7 @@ def _classes_table(evaluation: Evaluation) -> Content:
         [User(c.label), f"{c.support:,}", with_interval(c.precision), with_interval(c.recall), with_interval(c.f1)]
         for c in evaluation.candidate.classes
     ]
-    return table("The candidate, class by class", columns, rows, numeric=" nnnn")
+    return Folded(table("The candidate, class by class: precision, recall and F1", columns, rows, numeric=" nnnn"))
 
 
 def _confusion(evaluation: Evaluation) -> list[Content]:
@@ -184,4 +184,5 @@ def _confusion(evaluation: Evaluation) -> list[Content]:
     ]
     columns: list[Loose] = ["True class", *heads, "Recall"]
     caption = "Confusion matrix: rows are the true class, columns what the candidate said"
-    return [confusion_matrix(labels, counts), table(caption, columns, rows, numeric=" " + "n" * (len(labels) + 1))]
+    numbers = table(caption, columns, rows, numeric=" " + "n" * (len(labels) + 1))
+    return [confusion_matrix(labels, counts), Folded(numbers)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml_run.reporting.document import Code, Content, Heading, Loose, Section, User, paragraph, rich, table
+from ml_run.reporting.document import Code, Content, Folded, Heading, Loose, Section, User, paragraph, rich, table
 from ml_run.reporting.slice_figures import slice_accuracy
 from ml_run.wording import (
     listed,
@@ -134,7 +134,7 @@ def _table(shown: list[SliceScores]) -> Content:
         "Slices, weakest first. Difference: accuracy minus that of all other rows. Expected: the accuracy if each "
         "class were recognised as it is elsewhere; where that is low, too, the slice holds harder classes"
     )
-    return table(caption, columns, rows, numeric="  nnnnnn")
+    return Folded(table(caption, columns, rows, numeric="  nnnnnn"))
 
 
 def _weaker(one: SliceScores) -> str:

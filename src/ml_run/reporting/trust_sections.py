@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_run.reporting import trust_figures
-from ml_run.reporting.document import Content, Loose, Section, paragraph, table
+from ml_run.reporting.document import Content, Folded, Loose, Section, paragraph, table
 from ml_run.wording import number_of, percent, score
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def _calibrated(scores: ModelScores) -> str:
 def _temperature(calibration: Calibration) -> str:
     if calibration.temperature is None or abs(calibration.temperature - 1) < _NEARLY_ONE:
         return ""
-    side = "too sure of itself" if calibration.temperature > 1 else "not sure enough of itself"
+    side = "too sure" if calibration.temperature > 1 else "not sure enough"
     return (
-        f" On the validation split it is {side}: with its scores divided by {calibration.temperature:.2f} "
-        f"(the temperature), which changes no label, the test split's calibration error would be "
-        f"{score(calibration.ece_with_temperature)} and its log loss {score(calibration.log_loss_with_temperature)} "
-        f"in place of {score(calibration.log_loss)}."
+        f" Its scores are divided by {calibration.temperature:.2f} (the temperature), for by the validation split its "
+        f"bare scores are {side}; that changes no label. Without it the test split's calibration error would be "
+        f"{score(calibration.ece_without_temperature)} and its log loss "
+        f"{score(calibration.log_loss_without_temperature)} in place of {score(calibration.log_loss)}."
     )
 
 
@@ -73,7 +73,7 @@ def _coverage(curve: RiskCoverage, threshold: float | None) -> list[Content]:
     return [
         paragraph(said),
         trust_figures.risk_coverage(curve, threshold),
-        table("Answering only the surest texts", columns, rows, numeric="nnn"),
+        Folded(table("Answering only the surest texts, in numbers", columns, rows, numeric="nnn")),
     ]
 
 
