@@ -274,12 +274,28 @@ def _check_processes(subject: Subject) -> None:
 
 
 def _check_engine(subject: Subject) -> None:
-    if subject.get("compute.engine") == "ray" and find_spec("ray") is None:
+    if subject.get("compute.engine") != "ray":
+        return
+    if find_spec("ray") is None:
         subject.fault("compute.engine", "compute.engine is ray, and Ray is not installed", INSTALL_RAY)
 
 
 # --- gate and tracking ----------------------------------------------------------------------------------------------
 
+    processes, workers, rows = (
+        subject.get(key) for key in ("compute.processes", "compute.workers", "training.batch_size")
+    )
+    if processes is not None and processes > 1:
+        found = f"compute.processes is {processes}, and compute.engine is ray"
+        subject.fault("compute.processes", found, "remove it: on a cluster, compute.workers share one training")
+    together = not subject.get("training.seeds")
+    if together and workers is not None and rows is not None and rows % workers:
+        nearest = max(workers, rows - rows % workers)
+        subject.fault(
+            "compute.workers",
+            f"training.batch_size is {rows}, which compute.workers, {workers}, does not divide",
+            f"set training.batch_size to a multiple of {workers}, e.g. {nearest}, or change compute.workers",
+        )
 
 def _check_gate(subject: Subject) -> None:
     at_fault = any(key in subject.values.failed for key in (*_VALUE_CRITERIA, *_PRODUCTION_CRITERIA))

@@ -244,6 +244,11 @@ class Config(Section):
 
     data: DataConfig
     model: ModelConfig
+    @property
+    def shares(self) -> int:
+        """Parts that one training is divided among: processes of this machine, or workers of the cluster."""
+        return self.workers if self.engine == "ray" else self.processes
+
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()

@@ -17,7 +17,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from ml_run.errors import TrainingError
 from ml_run.events import emit
 from ml_run.interruption import Interruption
-from ml_run.modeling import checkpoints
+from ml_run.modeling import checkpoints, copies
 from ml_run.modeling.batches import LengthGroupedOrder
 from ml_run.modeling.curve import EVALUATED, has_collapsed, patience_is_spent, read_curve
 from ml_run.modeling.ranks import ALONE, Ranks
@@ -137,6 +137,21 @@ class Sealing(TrainerCallback):
         note = self._note()
         if self._processes.first:
             checkpoints.seal(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}", note)
+
+
+class Copying(TrainerCallback):
+    """Copies each sealed checkpoint to where other machines find it; must stand after `Sealing`.
+
+    Args:
+        url: where that is.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Make the copies those of the checkpoints that are kept."""
+        copies.push(Path(str(args.output_dir)), self._url)
 
 
 class Telling(TrainerCallback):

@@ -131,9 +131,9 @@ def out_of_memory(config: Config) -> TrainingError:
     """The error of a training for whose steps memory is not enough; curable while they can be cut smaller."""
     training, length = config.training, config.model.max_length
     found = f"memory ran out with {number_of(training.batch_size, 'row')} at once and model.max_length {length}"
-    processes = config.compute.processes
-    fewer = "lower compute.processes, each of which holds the whole model, or " if processes > 1 else ""
-    if training.batch_size <= processes:
+    shares, key = config.compute.shares, "workers" if config.compute.engine == "ray" else "processes"
+    fewer = f"lower compute.{key}, each of which holds the whole model, or " if shares > 1 else ""
+    if training.batch_size <= shares:
         remedy = f"{fewer}lower model.max_length, name a smaller model in model.name, or close other programs"
         return TrainingError(found, kind="out_of_memory", remedy=remedy)
     return TrainingError(

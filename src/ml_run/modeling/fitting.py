@@ -11,7 +11,7 @@ from ml_run import events
 from ml_run.config import Config
 from ml_run.errors import TrainingError, UsageError
 from ml_run.interruption import Interruption
-from ml_run.modeling import attempts, checkpoints, compute, failures, parallel, ranks, scoring
+from ml_run.modeling import attempts, checkpoints, compute, failures, parallel, ranks, scoring, spread
 from ml_run.modeling.checkpoints import Checkpoint, Note
 from ml_run.modeling.curve import EVALUATED, best_epoch, is_dead, patience_is_spent
 from ml_run.modeling.plan import Plan
@@ -42,6 +42,8 @@ class Task:
     """Of its checkpoints."""
     part: Part | None = None
     """Which of several trainings it is."""
+    copies: str | None = None
+    """Where each sealed checkpoint is copied to, for all machines that train; None: its folder is seen by all."""
     folds: Folds | None = None
     """The cross-validation that has found the number of epochs; the validation rows are then among those of train."""
 
@@ -78,7 +80,7 @@ def fit(task: Task, interruption: Interruption) -> Fitted:
         tries = attempts.read(task.folder, task.inputs, task.config.training)
         last = checkpoints.newest_verified(task.folder, task.inputs, len(tries))
         began = time.monotonic() - (last.note.seconds if last else 0.0)
-        failure = None if last and _is_complete(last, task.config) else _attempt(task, tries, last, interruption)
+        failure = None if last and is_complete(last, task.config) else _attempt(task, tries, last, interruption)
         if failure is None:
             ended = _finished_checkpoint(task, len(tries))
             failure = _uselessness(task, ended, tries[-1])
@@ -99,8 +101,11 @@ def _attempt(
     config = task.config.model_copy(update={"training": training})
     failure = None
     try:
-        if config.compute.processes > 1:
-            parallel.train(parallel.Job(task, config, len(tries), last), interruption)
+        job = parallel.Job(task, config, len(tries), last)
+        if config.compute.engine == "ray":
+            spread.train(job, interruption)
+        elif config.compute.processes > 1:
+            parallel.train(job, interruption)
         else:
             train(task, config, len(tries), last, interruption)
     except TrainingError as error:
@@ -110,7 +115,7 @@ def _attempt(
 
 
 def train(task: Task, config: Config, attempt: int, last: Checkpoint | None, interruption: Interruption) -> None:
-    """Train in this process, alone or as one of those that `parallel.train` has started.
+    """Train in this process, alone or as one of those that `parallel.train` or `spread.train` has started.
 
     Args:
         task: what to train, and on what.
@@ -126,6 +131,7 @@ def train(task: Task, config: Config, attempt: int, last: Checkpoint | None, int
     """
     from ml_run.modeling import trainer
     from ml_run.modeling.batches import EncodedRows
+    from ml_run.modeling.callbacks import Copying
     from ml_run.modeling.loading import load_base
 
     failures.release_memory()  # what the stage before has left
@@ -146,6 +152,8 @@ def train(task: Task, config: Config, attempt: int, last: Checkpoint | None, int
         job = trainer.build_trainer(
             base, train, val, config.training, folder=task.folder, note=note, interruption=interruption, part=task.part
         )
+        if task.copies and ranks.current().first:
+            job.add_callback(Copying(task.copies))  # after the one that seals
         with interruption.deferred():
             job.train(resume_from_checkpoint=None if last is None else str(last.folder))
 
@@ -184,8 +192,9 @@ def _first_note(task: Task, base: "BaseModel", attempt: int) -> Note:
 def _tell_start(task: Task, config: Config, parameters: int, note: Note, last: Checkpoint | None) -> None:
     named = f"{task.part}: " if task.part else ""
     arithmetic = note.compute.precision if note.compute else "float32"
-    processes = config.compute.processes
-    together = f" in {processes} processes" if processes > 1 else ""
+    shares = config.compute.shares
+    shared = f" on {shares} workers" if config.compute.engine == "ray" else f" in {shares} processes"
+    together = shared if shares > 1 else ""
     events.logger.info(
         f"{named}training {config.model.name} ({parameters:,} parameters, {arithmetic}) on {note.device}{together}: "
         f"{len(task.train):,} rows, {_epochs(task, config)} epochs, learning rate {config.training.learning_rate:g}"
@@ -198,7 +207,7 @@ def _epochs(task: Task, config: Config) -> str:
     return f"at most {planned}" if config.training.epochs == "auto" else f"{planned}"
 
 
-def _is_complete(last: Checkpoint, config: Config) -> bool:
+def is_complete(last: Checkpoint, config: Config) -> bool:
     """True when training ended by itself: all steps done, or stopped early."""
     return last.step == last.max_steps or stopped_early(last, config)
 
@@ -211,7 +220,7 @@ def stopped_early(last: Checkpoint, config: Config) -> bool:
 def _finished_checkpoint(task: Task, attempt: int) -> Checkpoint:
     # The Trainer returns normally from a training that was cut short, so its return proves nothing.
     last = checkpoints.newest_verified(task.folder, task.inputs, attempt)
-    if last is None or not _is_complete(last, task.config):
+    if last is None or not is_complete(last, task.config):
         reached = "no checkpoint was kept" if last is None else f"it stopped at step {last.step} of {last.max_steps}"
         raise TrainingError(
             f"training did not end: {reached}",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ml_run import files, statistics
 from ml_run.errors import TrainingError
 from ml_run.events import emit
-from ml_run.modeling import checkpoints, scoring
+from ml_run.modeling import checkpoints, scoring, several
 from ml_run.modeling.curve import best_epoch
 from ml_run.modeling.fitting import Task, fit
 from ml_run.modeling.scores import score_predictions
@@ -116,12 +116,9 @@ def cross_validate(task: Task, places: Sequence[int], interruption: Interruption
         Interrupted: a stop was asked for; the state is saved.
     """
     count = max(places) + 1
-    found = []
-    for number in range(1, count + 1):
-        held = _train_fold(_of_fold(task, places, number, count), number, interruption)
-        interruption.check()
-        tell_fold(held.run, count)
-        found.append(held)
+    kind = several.Kind(_standing, _train_fold, _keep, tell=lambda _, held: tell_fold(held.run, count))
+    tasks = [_of_fold(task, places, number, count) for number in range(1, count + 1)]
+    found = several.each(kind, tasks, interruption)
     folds, probabilities = summary(task.data.labels, task.train.label_ids, places, found, task.config.training.seed)
     tell_all(folds)
     return folds, probabilities
@@ -231,20 +228,21 @@ def _of_fold(task: Task, places: Sequence[int], number: int, count: int) -> Task
     )
 
 
-def _train_fold(task: Task, number: int, interruption: Interruption) -> HeldOut:
-    standing = _standing(task)
-    if standing is not None:
-        return standing
+def _train_fold(task: Task, interruption: Interruption) -> HeldOut:
+    assert task.part is not None, "a fold is one of several"
     fitted = fit(task, interruption)
     best = best_epoch(fitted.last.curve)
+        copies=task.copies and f"{task.copies}-fold_{number}",
     assert best is not None, "a complete training has evaluated at least once"
     assert fitted.last.best is not None, "a complete training has evaluated at least once"
     logits = scoring.load_transformer(fitted.last.best, verified=True).logits(task.val.texts)
-    held = HeldOut(fold_run(number, best.epoch, task.val.label_ids, logits, fitted.seconds), logits.tolist())
+    return HeldOut(fold_run(task.part.number, best.epoch, task.val.label_ids, logits, fitted.seconds), logits.tolist())
+
+
+def _keep(task: Task, held: HeldOut) -> None:
     note = {"inputs": task.inputs, "run": held.run.model_dump(mode="json"), "logits": held.logits}
     files.write_json(task.folder / _HELD_OUT, note)
     checkpoints.clear(task.folder)
-    return held
 
 
 def _standing(task: Task) -> HeldOut | None:

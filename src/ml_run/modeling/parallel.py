@@ -19,15 +19,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ml_run import events
 from ml_run.config import Config
 from ml_run.errors import UsageError
 from ml_run.interruption import Interruption
 from ml_run.modeling import checkpoints, parallel_ends
 from ml_run.modeling.checkpoints import Checkpoint
 from ml_run.modeling.parallel_ends import KEY
+from ml_run.modeling.telling import Told, pass_on
 from ml_run.wording import number_of
 
 if TYPE_CHECKING:
@@ -156,10 +156,9 @@ class _Crew:
                 os.close(self._told)
                 self._told = None
 
-    def _pass_on(self, told: dict[str, Any]) -> None:
+    def _pass_on(self, told: Told) -> None:
         self._training = self._training or told["event"] == "progress"
-        extra = {"event": told["event"], "data": told["data"]} if told["event"] else None
-        events.logger.log(told["level"], "%s", told["message"], extra=extra)
+        pass_on(told)
 
     def end(self) -> None:
         """End what is left of the processes."""

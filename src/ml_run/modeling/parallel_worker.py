@@ -5,7 +5,6 @@ stop. When that input ends, the parent is gone, and this process goes at once.
 """
 
 import json
-import logging
 import os
 import pickle
 import shutil
@@ -13,57 +12,31 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import BinaryIO
 
-from ml_run import events
 from ml_run.errors import Interrupted, MlRunError
 from ml_run.interruption import Interruption
 from ml_run.modeling import parallel_ends
 from ml_run.modeling.parallel import STOP, Orders
+from ml_run.modeling.telling import Asked, Told, handing
 
 _FAILED = 1
 
 
-class _AskedByParent(Interruption):
-    """A stop that the parent has been asked for; once is as good as twice, the parent kills when it cannot wait."""
-
-    def ask(self, *_: object) -> None:
-        """Stop at the next step, with a checkpoint."""
-        self._signal = signal.SIGTERM
-
-
-class _Telling(logging.Handler):
-    """Writes each event as a JSON line to a file descriptor."""
-
-    def __init__(self, told: int) -> None:
-        super().__init__()
-        self._told = told
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, whole."""
-        line = {
-            "level": record.levelno,
-            "message": record.getMessage(),
-            "event": getattr(record, "event", None),
-            "data": getattr(record, "data", {}),
-        }
-        rest = memoryview(json.dumps(line, default=str).encode() + b"\n")
-        while rest:
-            rest = rest[os.write(self._told, rest) :]
-
-
 def main() -> None:
     """Entry point of the process; ends it with 0 when training has ended, or has stopped as it was asked to."""
-    asked = _AskedByParent()
+    asked = Asked()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, asked.ask)  # a service manager tells all processes of a service to stop
     orders: Orders = pickle.load(sys.stdin.buffer)  # noqa: S301 -- of this very program
     threading.Thread(target=_heed, args=(sys.stdin.buffer, orders, asked), daemon=True).start()
     code = _FAILED
     try:
-        _tell_to(orders.events)
-        _train(orders, asked)
+        with handing(_lines_to(orders.events)):
+            _train(orders, asked)
         code = 0
     except MlRunError as error:
         if not parallel_ends.tell(orders.scratch, orders.number, error):
@@ -74,21 +47,25 @@ def main() -> None:
     os._exit(code)  # with the threads of its libraries, some of which wait for processes that have failed
 
 
-def _heed(orders_end: BinaryIO, orders: Orders, asked: _AskedByParent) -> None:
+def _heed(orders_end: BinaryIO, orders: Orders, asked: Asked) -> None:
     while orders_end.read(1) == STOP:
         asked.ask()
     shutil.rmtree(orders.scratch, ignore_errors=True)
     os._exit(_FAILED)
 
 
-def _tell_to(told: int | None) -> None:
-    events.logger.setLevel(logging.DEBUG)
-    events.logger.propagate = False
+def _lines_to(told: int | None) -> Callable[[Told], None] | None:
+    """What writes an event as a JSON line, whole, to the file descriptor `told`."""
     if told is None:
-        events.logger.addHandler(logging.NullHandler())
-    else:
-        os.set_inheritable(told, False)
-        events.logger.addHandler(_Telling(told))
+        return None
+    os.set_inheritable(told, False)
+    return partial(_write_line, told)
+
+
+def _write_line(told: int, event: Told) -> None:
+    rest = memoryview(json.dumps(event, default=str).encode() + b"\n")
+    while rest:
+        rest = rest[os.write(told, rest) :]
 
 
 def _train(orders: Orders, asked: Interruption) -> None:

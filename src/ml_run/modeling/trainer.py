@@ -5,7 +5,6 @@ Imports transformers at the top, because its Trainer is extended: import this mo
 
 import math
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -222,8 +221,13 @@ class OrderedTrainer(Trainer):
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)
         if self._processes.count > 1:
-            if self._processes.first:  # what a process that goes on alone looks for
-                shutil.copyfile(Path(output_dir, "rng_state_0.pth"), Path(output_dir, "rng_state.pth"))
+            own = Path(output_dir, f"rng_state_{self._processes.number}.pth")
+            states = self._processes.collected(own.read_bytes())  # the first may not see what another machine wrote
+            if self._processes.first:
+                for number, state in enumerate(states):
+                    Path(output_dir, f"rng_state_{number}.pth").write_bytes(state)
+                # what a process that goes on alone looks for
+                Path(output_dir, "rng_state.pth").write_bytes(states[0])
             self._processes.meet()  # all files are written before the first process seals them
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002

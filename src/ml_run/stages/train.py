@@ -10,7 +10,7 @@ from ml_run.config import Config
 from ml_run.config.names import LINEAR
 from ml_run.experiment import Experiment
 from ml_run.interruption import Interruption
-from ml_run.modeling import checkpoints, failures, folds, linear_training, scoring
+from ml_run.modeling import checkpoints, copies, failures, folds, linear_training, scoring, several
 from ml_run.modeling.checkpoints import Checkpoint
 from ml_run.modeling.fitting import (
     UNTOLD,
@@ -83,7 +83,8 @@ def train_model(config: Config, experiment: Experiment, data: PreparedData, inte
         trained = linear_training.train_linear(config, experiment, data, train, val, interruption, places)
         checkpoints.mark_finished(experiment.checkpoints, inputs, trained)
         return trained
-    task = Task(config, data, inputs, train, val, experiment.checkpoints)
+    away = copies.place(config.compute, experiment.id, inputs)
+    task = Task(config, data, inputs, train, val, experiment.checkpoints, copies=away)
     with scoring.quiet_libraries():
         if config.training.seeds:
             trained = _train_seeds(task, config.training.seeds, experiment, interruption)
@@ -108,24 +109,14 @@ def _train_seeds(
     task: Task, seeds: tuple[int, ...], experiment: Experiment, interruption: Interruption
 ) -> TrainedModel:
     """Train one model a seed; the median of them by validation becomes the candidate."""
-    models = []
-    for number, seed in enumerate(seeds, start=1):
-        training = task.config.training.model_copy(update={"seed": seed})
-        one = replace(
-            task,
-            config=task.config.model_copy(update={"training": training}),
-            inputs=files.hash_value([task.inputs, seed]),
-            folder=task.folder / f"seed_{seed}",
-            part=Part(number, len(seeds), seed),
-        )
-        folder = experiment.seed_model(seed)
-        trained = _standing_model(one.folder, folder, one.inputs)
-        if trained is None:
-            trained = _train_one(one, folder, interruption)
-            checkpoints.mark_finished(one.folder, one.inputs, trained)
-        interruption.check()
-        models.append(trained)
-        _tell_seed(one, trained)
+    kind = several.Kind(
+        standing=lambda one: _standing_model(one.folder, experiment.seed_model(_seed(one)), one.inputs),
+        work=_train_aside,
+        keep=lambda one, trained: _keep_seed(one, experiment.seed_model(_seed(one)), trained),
+        tell=_tell_seed,
+    )
+    tasks = [_of_seed(task, number, len(seeds), seed) for number, seed in enumerate(seeds, start=1)]
+    models = several.each(kind, tasks, interruption)
     chosen = median(models)
     _copy_model(experiment.seed_model(chosen.seed), experiment.model)
     _tell_choice(models, chosen)
@@ -143,6 +134,32 @@ def _train_folds(task: Task, count: int, experiment: Experiment, interruption: I
     """Cross-validate over the rows of train and val, then train on all of them: no row chooses an epoch."""
     rows = task.train + task.val
     places = _places(task.config, task.data, rows, count)
+def _of_seed(task: Task, number: int, count: int, seed: int) -> Task:
+    training = task.config.training.model_copy(update={"seed": seed})
+    return replace(
+        task,
+        config=task.config.model_copy(update={"training": training}),
+        inputs=files.hash_value([task.inputs, seed]),
+        folder=task.folder / f"seed_{seed}",
+        part=Part(number, count, seed),
+        copies=task.copies and f"{task.copies}-seed_{seed}",
+    )
+
+
+def _seed(task: Task) -> int:
+    return task.config.training.seed
+
+
+def _train_aside(task: Task, interruption: Interruption) -> TrainedModel:
+    return _train_one(task, task.folder / several.MODEL, interruption)
+
+
+def _keep_seed(task: Task, model: Path, trained: TrainedModel) -> None:
+    model.parent.mkdir(exist_ok=True)
+    files.replace_folder(task.folder / several.MODEL, model)
+    checkpoints.mark_finished(task.folder, task.inputs, trained)
+
+
     found, probabilities = folds.cross_validate(replace(task, train=rows), places, interruption)
     folds.write_out_of_fold(experiment.out_of_fold, rows, task.data.labels, places, probabilities)
     trained = _train_one(_final(task, rows, found), experiment.model, interruption)
@@ -176,6 +193,7 @@ def _final(task: Task, rows: SplitRows, found: Folds) -> Task:
     )
 
 
+        copies=task.copies and f"{task.copies}-final",
 def _tell_seed(task: Task, trained: TrainedModel) -> None:
     events.emit(
         "note",
