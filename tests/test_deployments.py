@@ -1,4 +1,6 @@
+import os
 import re
+import stat
 import threading
 import time
 
@@ -199,3 +201,80 @@ def test_one_deployment_at_a_time(tmp_path, monkeypatch):
     assert order == ["in", "out", "in", "out"]
     with deployments.locked(tmp_path), pytest.raises(StoreError, match="another deployment is still going on"):
         hold(0)
+
+
+# --- what is served is what was verified ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("umask", "folder_mode", "file_mode"), [(0o077, 0o700, 0o600), (0o022, 0o755, 0o644), (0, 0o755, 0o644)]
+)
+def test_r40_a_deployed_folder_is_readable_as_the_umask_says_and_writable_for_its_owner_alone(
+    tmp_path, umask, folder_mode, file_mode
+):
+    """R40: safetensors and temporary folders are born for their owner alone; what is deployed must not stay so."""
+    before = os.umask(umask)
+    try:
+        model = sealed(tmp_path / "model")
+        (model / "model.safetensors").chmod(0o600)
+        folder = deployments.adopt(tmp_path, deployments.export(tmp_path, "exp_1", model), "1")
+        with files.scratch_folder(tmp_path, "scratch") as scratch:
+            assert stat.S_IMODE(scratch.stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+    modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
+    assert modes == {True: folder_mode, False: file_mode}
+
+
+def served(project, content="weights"):
+    """Version 1 of a project, deployed and in its history."""
+    folder = deployments.adopt(project, deployments.export(project, "exp_1", sealed(project / "model", content)), "1")
+    deployments.switch(project, "1")
+    deployments.append_history(project, change(digest=files.folder_digest(folder)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (
+            lambda folder: (folder / "model.safetensors").write_text("more"),
+            "model.safetensors has 4 bytes, 7 were written",
+        ),
+        (lambda folder: (folder / "model.safetensors").write_text("Weights"), "model.safetensors was changed"),
+        (lambda folder: (folder / "sub/labels.json").unlink(), "sub/labels.json is missing"),
+        (lambda folder: (folder / "sub/more.py").write_text(""), "sub/more.py does not belong there"),
+        (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not readable"),
+    ],
+)
+def test_r41_any_file_that_was_changed_lost_or_added_is_found(tmp_path, damage, said):
+    """R41: what predict, serve and monitor ask before they load: is it, file by file, what was deployed?"""
+    folder = served(tmp_path)
+    assert deployments.verified_digest(tmp_path, "1") == files.folder_digest(folder)
+    damage(folder)
+    with pytest.raises(StoreError, match=f"version 1 is not what was deployed: {said}"):
+        deployments.verified_digest(tmp_path, "1")
+
+
+def test_r41_a_folder_sealed_anew_is_not_what_was_deployed(tmp_path):
+    """R41: a manifest that fits its files proves nothing where the history promised another one."""
+    folder = served(tmp_path)
+    (folder / "model.safetensors").write_text("other")
+    files.seal_folder(folder)
+    assert files.manifest_fault(folder) is None
+    with pytest.raises(StoreError, match="it is another model than the one that was deployed"):
+        deployments.verified_digest(tmp_path, "1")
+
+
+def test_a_copy_that_is_verified_cannot_be_written_and_is_removed_all_the_same(tmp_path):
+    """Read-only within the block, as it was after it; one that a killed process left read-only is swept away."""
+    staging = deployments.export(tmp_path, "exp_1", sealed(tmp_path / "model"))
+    before = {path: path.stat().st_mode for path in (staging, *staging.rglob("*"))}
+    with deployments.read_only(staging):
+        assert all(not path.stat().st_mode & 0o222 for path in before)
+    assert {path: path.stat().st_mode for path in before} == before
+    for path in before:
+        path.chmod(path.stat().st_mode & ~0o222)
+    with deployments.locked(tmp_path):
+        assert not staging.exists()

@@ -14,14 +14,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from ml_run import files
-from ml_run.errors import StoreError
+from ml_run.errors import StoreError, UsageError
 from ml_run.experiment import EXPERIMENTS, Experiment, is_locked
 from ml_run.results import Record
 
@@ -34,6 +35,7 @@ _INTENT = "intent.json"
 _HISTORY = "history.jsonl"
 _LOCK = ".lock"
 _STAGED = ".staged-"
+_WRITING = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _PATIENCE_SECONDS = 60.0
 
 
@@ -80,6 +82,27 @@ def current_version(project: Path) -> str | None:
     return target if target.isdigit() else None
 
 
+def deployed_version(project: Path, *, otherwise: str = "") -> str:
+    """The version that `current` points at.
+
+    Args:
+        project: the project folder.
+        otherwise: what else than deploying can be done where nothing is, e.g. `name a run: --model ID`.
+
+    Raises:
+        UsageError: no model is in production here.
+    """
+    version = current_version(project)
+    if version is None:
+        raise UsageError(
+            "no model is in production here",
+            where=f"{EXPERIMENTS}/deployments/{_CURRENT}",
+            remedy="ml-run list shows the runs; ml-run deploy ID deploys one that passed"
+            + (f"; or {otherwise}" if otherwise else ""),
+        )
+    return version
+
+
 def switch(project: Path, version: str) -> None:
     """Point `current` at `version`, by one rename: a reader finds the old folder or the new, never neither."""
     folder = root(project)
@@ -114,7 +137,7 @@ def _sweep(project: Path) -> None:
     for staged in root(project).glob(f"{_STAGED}*"):
         run = Experiment(root(project).parent / staged.name.removeprefix(_STAGED))
         if not is_locked(run):  # nobody is left to verify and adopt it
-            shutil.rmtree(staged, ignore_errors=True)
+            _remove(staged)
 
 
 # --- the copies -------------------------------------------------------------------------------------------------------
@@ -133,8 +156,11 @@ def export(project: Path, experiment_id: str, model: Path) -> Path:
             f"the trained model was changed: {fault}", where=str(model), remedy="train it again in a new run"
         )
     staging = _staging(project, experiment_id)
+    discard_staging(project, experiment_id)
     with files.atomic_folder(staging) as temporary:
         shutil.copytree(model, temporary, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    for place in (staging, *staging.rglob("*")):  # whatever the umask: what was verified is its owner's to change
+        place.chmod(stat.S_IMODE(place.stat().st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
     return staging
 
 
@@ -180,7 +206,28 @@ def _served(target: Path, fault: str | None) -> StoreError:
 
 def discard_staging(project: Path, experiment_id: str) -> None:
     """Remove the staged copy of an experiment, if there is one."""
-    shutil.rmtree(_staging(project, experiment_id), ignore_errors=True)
+    _remove(_staging(project, experiment_id))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, also one that a killed process has left read-only."""
+    for place in (folder, *folder.rglob("*/")):
+        with suppress(OSError):
+            place.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Let nobody write into `folder` within the block; whoever may do everything is not held up by it."""
+    modes = {place: stat.S_IMODE(place.stat().st_mode) for place in (folder, *folder.rglob("*"))}
+    try:
+        for place, mode in modes.items():
+            place.chmod(mode & ~_WRITING)
+        yield
+    finally:
+        for place, mode in modes.items():
+            place.chmod(mode)
 
 
 def _staging(project: Path, experiment_id: str) -> Path:

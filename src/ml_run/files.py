@@ -168,6 +168,8 @@ def manifest_fault(folder: Path) -> str | None:
         if hash_file(file) != digest:
             return f"{name} was changed after it was written"
     extra = {file.relative_to(folder).as_posix() for file in _files(folder)} - set(entries)
+    # A link holds what another file holds now: what it will hold tomorrow nobody has sealed.
+    extra |= {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink()}
     return f"{min(extra)} does not belong there" if extra else None
 
 

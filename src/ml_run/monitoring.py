@@ -123,25 +123,20 @@ def build_handoff(
         criteria=tuple(
             Criterion(metric=c.metric, direction=c.direction, threshold=c.threshold) for c in verdict.criteria
         ),
-        trust=_trust(rows, evaluation),
+        trust=_trust(rows, evaluation.labels),
         texts=_texts(experiment, data, model, rows),
     )
 
 
-def _trust(rows: dict[str, list[Any]], evaluation: Evaluation) -> Trust | None:
-    """What confidence is worth with the temperature that the evaluation fitted on other rows."""
+def _trust(rows: dict[str, list[Any]], labels: tuple[str, ...]) -> Trust | None:
+    """What confidence is worth as the model gives it: its temperature, fitted on other rows, is in it."""
     import numpy as np
 
-    from ml_run.statistics import with_temperature
-
-    columns = [f"p_{label}" for label in evaluation.labels]
+    columns = [f"p_{label}" for label in labels]
     if any(column not in rows for column in columns):
         return None
-    fitted = evaluation.calibration.temperature if evaluation.calibration else None
-    temperature = 1.0 if fitted is None else fitted
-    probabilities = np.array([rows[column] for column in columns], np.float64).T
-    confidence = with_temperature(probabilities, temperature).max(1)
-    return learn_trust(confidence, np.array(rows["correct"], bool), temperature)
+    confidence = np.array([rows[column] for column in columns], np.float64).max(0)
+    return learn_trust(confidence, np.array(rows["correct"], bool), temperature=1.0)
 
 
 def _texts(

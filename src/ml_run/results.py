@@ -10,12 +10,16 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 Severity = Literal["error", "warning", "info"]
 Readiness = Literal["ready", "ready with warnings", "not ready"]
 VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Direction = Literal[">=", ">", "<="]
+Format = Literal["safetensors", "onnx", "onnx-int8"]
+"""What computes a transformer's scores: torch, ONNX Runtime in float32, or ONNX Runtime with whole numbers."""
+FORMATS: tuple[Format, ...] = ("safetensors", "onnx", "onnx-int8")
+"""From the most exact to the one that comes after it."""
 StageName = Literal["data", "train", "evaluate", "gate", "deploy", "registry"]
 STAGES: tuple[StageName, ...] = ("data", "train", "evaluate", "gate", "deploy", "registry")
 SPLITS = ("train", "val", "test")
@@ -406,6 +410,56 @@ class Compute(Record):
     """kept: freed memory stayed with the process."""
     threads: int
     """Threads that one operation is divided among."""
+    embeddings: Literal["whole", "read"] = "whole"
+    """read: the rows of the embedding table that no training text needs got their weight decay alone, at the end."""
+
+
+class FormatTrial(Record):
+    """One format of the trained model, as it was measured beside the others on the machine that trained it."""
+
+    format: Format
+    same_labels: Number = None
+    """Share of the validation rows that get the label which the trained weights give them, 0-1."""
+    largest_difference: Number = None
+    """Of any probability of these rows from what the trained weights say."""
+    single_ms_p50: Number = None
+    """Milliseconds to score one text alone."""
+    single_ms_p95: Number = None
+    rows_per_second: Number = None
+    """In batches."""
+    megabytes: Number = None
+    """Of its weights on disk."""
+    refused: str = ""
+    """Why it cannot serve; empty where it could."""
+
+
+class Abstaining(Record):
+    """From which confidence on the model answers, by `deployment.abstain_at_risk`."""
+
+    at_risk: float
+    """Share of mistakes allowed among the validation rows that are answered."""
+    below: Number
+    """Confidence below which it abstains. None: not even the surest rows have so few mistakes, and it never does."""
+    coverage: Number = None
+    """Share of the validation rows that are answered."""
+    risk: Number = None
+    """Share of mistakes among them."""
+
+
+class Served(Record):
+    """How the trained model answers, from before it was tested on to where it is served."""
+
+    format: Format | None = None
+    """None for a linear model, which has but one."""
+    trials: tuple[FormatTrial, ...] = ()
+    """What was measured to choose it; nothing where there was no choice."""
+    compared: int = 0
+    """Validation rows that the formats were compared on."""
+    rows: int
+    """Rows, not learnt from, that temperature and abstaining were fitted on."""
+    temperature: Number
+    """What scores are divided by before the softmax. None: the model gives no finite scores."""
+    abstaining: Abstaining | None = None
 
 
 class TrainedModel(Record):
@@ -452,6 +506,8 @@ class TrainedModel(Record):
     """Pieces that a transformer knows; None for a linear model."""
     whole_vocabulary: int | None = None
     """Pieces of the base model before its vocabulary was trimmed to the corpus; None where it was not."""
+    served: Served | None = None
+    """How it answers; None where an older version trained it, and its scores are those of the bare weights."""
 
 
 # --- evaluate -------------------------------------------------------------------------------------------------------
@@ -513,17 +569,26 @@ class ReliabilityBin(Record):
 
 
 class Calibration(Record):
-    """Whether confidences are to be believed. The temperature is fitted on validation rows, all else on test rows."""
+    """Whether confidences are to be believed: those that the model gives, with its temperature, on the test rows."""
 
     n: int
     bins: tuple[ReliabilityBin, ...]
     """Of the confidences as the model gives them; bins without rows are left out."""
     temperature: Number
-    """What scores would be divided by before the softmax; above 1: the model is too sure. None: it was not fitted."""
+    """What its scores are divided by before the softmax; above 1: without it, it would be too sure. None: none is."""
     ece: Number
-    ece_with_temperature: Number
+    ece_without_temperature: Number = None
     log_loss: Number
-    log_loss_with_temperature: Number
+    log_loss_without_temperature: Number = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_versions(cls, values: Any) -> Any:
+        """They fitted a temperature that was not applied, and said what it would have brought."""
+        if not isinstance(values, dict) or "ece_with_temperature" not in values:
+            return values
+        kept = {name: value for name, value in values.items() if not name.endswith("_with_temperature")}
+        return kept | {"temperature": None}
 
 
 class CoveragePoint(Record):
@@ -885,6 +950,13 @@ class Verification(Record):
     seconds: float
     labels: tuple[str, ...] = ()
     """The label names of the exported model."""
+    latency_ms_p50: Number = None
+    """To score one of these rows alone, in the fresh process."""
+    latency_ms_p95: Number = None
+    memory_mb: Number = None
+    """Most memory that the fresh process held."""
+    cut_off: bool = False
+    """It had no network at all, not only one that it was refused."""
 
 
 class Deployment(Record):
@@ -899,6 +971,8 @@ class Deployment(Record):
     previous: str | None = None
     """The version that was production before."""
     verification: Verification | None = None
+    served: Served | None = None
+    """How the model answers, as it was measured; the same code reads it from the model's folder everywhere."""
     override: str | None = None
     """The reason a person gave for deploying a model that did not pass."""
     next_step: str = ""

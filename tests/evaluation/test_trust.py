@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from ml_run.evaluation.predictions import Predictions
-from ml_run.evaluation.trust import calibration_of, risk_coverage_of, temperature_of
+from ml_run.evaluation.trust import calibration_of, risk_coverage_of
+from ml_run.results import Calibration
+from ml_run.statistics import fit_temperature, log_probabilities, with_temperature
 
 
 def boastful(n, seed):
@@ -18,21 +20,33 @@ def boastful(n, seed):
 
 
 def test_a_temperature_from_validation_mends_test_confidence_and_changes_no_label():
-    """A model three times too sure gets a temperature near 3, with which its test calibration error shrinks."""
-    temperature = temperature_of(*boastful(4000, seed=1))
+    """A model three times too sure has a temperature near 3; what it gives with it is told beside what it would be."""
+    validation, known = boastful(4000, seed=1)
+    temperature = fit_temperature(log_probabilities(validation.probabilities), known)
     assert temperature == pytest.approx(3, rel=0.15)
-    predictions, true = boastful(4000, seed=2)
-    found = calibration_of(predictions, true, temperature)
-    assert found.ece > 0.1
-    assert found.ece_with_temperature < 0.03
-    assert found.log_loss_with_temperature < found.log_loss
+    bare, true = boastful(4000, seed=2)
+    served = Predictions("candidate", bare.ids, with_temperature(bare.probabilities, temperature))
+    found = calibration_of(served, true, temperature)
+    assert found.ece < 0.03
+    assert found.ece_without_temperature == pytest.approx(calibration_of(bare, true).ece)
+    assert found.ece_without_temperature > 0.1
+    assert found.log_loss < found.log_loss_without_temperature
+    assert (served.probabilities.argmax(1) == bare.ids).all()
     assert sum(one.n for one in found.bins) == found.n == 4000
 
 
-def test_without_a_temperature_nothing_is_claimed_with_it():
-    """A model that has learnt from the validation rows has no temperature: its numbers with one are undefined."""
+def test_without_a_temperature_nothing_is_claimed_of_it():
+    """Anybody's predictions, whose temperature nobody knows: what they would be without one is undefined."""
     found = calibration_of(*boastful(200, seed=3))
-    assert (found.temperature, found.ece_with_temperature, found.log_loss_with_temperature) == (None, None, None)
+    assert (found.temperature, found.ece_without_temperature, found.log_loss_without_temperature) == (None, None, None)
+
+
+def test_what_older_versions_measured_can_still_be_read():
+    """They fitted a temperature that was not applied: read today, no temperature is in those confidences."""
+    old = {"n": 3, "bins": [], "temperature": 1.4, "ece": 0.1, "ece_with_temperature": 0.05, "log_loss": 0.5}
+    found = Calibration.model_validate(old | {"log_loss_with_temperature": 0.4})
+    assert (found.temperature, found.ece, found.log_loss) == (None, 0.1, 0.5)
+    assert found.ece_without_temperature is None
 
 
 def test_the_surest_rows_come_first_and_all_rows_last():
@@ -49,7 +63,6 @@ def test_a_model_without_probabilities_or_rows_has_no_confidence():
     """No probabilities, or no rows: there is nothing to trust, and no number stands for it."""
     labels_only = Predictions("majority", np.zeros(5, int))
     empty = Predictions("candidate", np.zeros(0, int), np.zeros((0, 2)))
-    assert temperature_of(labels_only, [0] * 5) is None
     for predictions, true in ((labels_only, [0] * 5), (empty, [])):
         assert calibration_of(predictions, true) is None
         assert risk_coverage_of(predictions, true) is None

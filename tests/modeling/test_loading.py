@@ -1,4 +1,6 @@
+import gzip
 import json
+import pickle
 import shutil
 
 import pytest
@@ -81,6 +83,47 @@ def test_r34_a_model_with_its_own_code_is_refused(pretrained, tmp_path, name, ke
     assert error.found == f"the model brings its own code ({key!r})"
     assert error.where == str(folder / name)
     assert not (tmp_path / "canary").exists()
+
+
+class Evil:
+    """What a pickle does as it is loaded."""
+
+    def __init__(self, canary):
+        self.canary = canary
+
+    def __reduce__(self):
+        return open, (str(self.canary), "w")
+
+
+def with_pickles(folder, target, canary):
+    """A copy of a model folder with every kind of file that can run code, each of which would make the canary."""
+    shutil.copytree(folder, target)
+    for name in ("pytorch_model.bin", "model.pt", "weights.pkl", "training_args.bin", "optimizer.pt"):
+        (target / name).write_bytes(pickle.dumps(Evil(canary)))
+    (target / "weights.pkl.gz").write_bytes(gzip.compress(pickle.dumps(Evil(canary))))
+    for name in ("modeling_evil.py", "config.py", "tokenizer.py", "sitecustomize.py"):
+        (target / name).write_text(f"open({str(canary)!r}, 'w')")
+    return target
+
+
+def test_r34_files_that_can_run_code_are_never_opened(pretrained, tmp_path):
+    """R34: hub folders hold pickles beside safetensors: only these are read, and without them the model is refused."""
+    canary = tmp_path / "canary"
+    folder = with_pickles(pretrained, tmp_path / "m", canary)
+    assert base_of(folder).revision == base_of(pretrained).revision
+    (folder / "model.safetensors").unlink()
+    assert "holds no model that can be loaded" in refused(folder).found
+    assert not canary.exists()
+
+
+def test_r34_a_kind_of_model_that_nobody_knows_is_refused(pretrained, tmp_path):
+    """R34: no code of its own is looked for where transformers does not know the kind by itself."""
+    canary = tmp_path / "canary"
+    folder = changed_copy(
+        with_pickles(pretrained, tmp_path / "p", canary), tmp_path / "m", "config.json", model_type="x"
+    )
+    assert "holds no model that can be loaded" in refused(folder).found
+    assert not canary.exists()
 
 
 def test_weights_in_pickles_are_refused(pretrained, tmp_path):

@@ -101,6 +101,35 @@ def test_files_verified_a_moment_ago_are_not_read_twice(folder, tmp_path):
     assert load_scorer(copy, verified=True).labels == LABELS
 
 
+@pytest.mark.parametrize(
+    "name", ["evil.py", "weights.pkl", "pytorch_model.bin", "optimizer.pt", "weights.pkl.gz", "x/y.py"]
+)
+def test_r34_what_was_not_sealed_with_a_model_is_refused_before_it_is_loaded(folder, tmp_path, name):
+    """R34: a file more, of whatever kind, and the folder is not the model that was judged."""
+    import shutil
+
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    (copy / name).parent.mkdir(exist_ok=True)
+    (copy / name).write_text("print('loaded')")
+    with pytest.raises(StoreError, match=f"{name} does not belong there"):
+        load_scorer(copy)
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "nothing"])
+def test_r34_a_link_in_a_sealed_model_is_refused(folder, tmp_path, what):
+    """R34: what a link leads to, to the same bytes today, is another's to change after it was verified."""
+    import shutil
+
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    name = {"file": "model.safetensors", "folder": "more", "nothing": "more"}[what]
+    (copy / name).unlink(missing_ok=True)
+    (copy / name).symlink_to({"file": folder / "model.safetensors", "folder": folder, "nothing": "gone"}[what])
+    with pytest.raises(StoreError, match=rf"{name} does not belong there"):
+        load_scorer(copy)
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path):
     """The error names the folder."""
     with pytest.raises(StoreError, match="no model can be loaded") as caught:

@@ -42,9 +42,9 @@ def evaluated(*, ece=0.06, temperature=1.0):
         bins=BINS,
         temperature=temperature,
         ece=ece,
-        ece_with_temperature=0.031,
+        ece_without_temperature=0.031,
         log_loss=0.55,
-        log_loss_with_temperature=0.41,
+        log_loss_without_temperature=0.41,
     )
     candidate = found.candidate.model_copy(update={"ece": ece, "ece_floor": 0.05, "ece_ceiling": 0.08})
     return found.model_copy(update={"calibration": calibration, "risk_coverage": CURVE, "candidate": candidate})
@@ -67,8 +67,8 @@ def test_a_temperature_is_mentioned_where_it_matters(temperature, said):
     """Too sure and not sure enough are told apart; next to 1 there is nothing to tell."""
     [section] = trust(CONFIG, evaluated(temperature=temperature))
     text = paragraphs(section)
-    assert ("validation split it is" in text) == (said is not None)
-    assert said is None or f"it is {said} of itself" in text
+    assert ("(the temperature)" in text) == (said is not None)
+    assert said is None or f"its bare scores are {said}; that" in text
 
 
 def test_a_model_without_confidence_has_no_such_section():

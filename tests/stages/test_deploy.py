@@ -1,5 +1,6 @@
 import json
 import logging
+import subprocess
 
 import pytest
 
@@ -7,7 +8,8 @@ from finished_run import finished_run, started_store
 from ml_run import deployments, files, tracking
 from ml_run.errors import StoreError, UsageError
 from ml_run.experiment import write_record
-from ml_run.stages.deploy import deploy_experiment, deploy_model, production
+from ml_run.results import Served
+from ml_run.stages.deploy import _fresh_process, deploy_experiment, deploy_model, production
 from ml_run.tracking.store import connect
 
 
@@ -47,6 +49,37 @@ def test_a_pass_is_verified_registered_and_promoted(tmp_path):
     assert sorted(path.name for path in deployments.root(tmp_path).iterdir()) == [
         ".lock", "1", "current", "history.jsonl",
     ]  # fmt: skip
+
+
+def test_a_model_that_is_too_slow_where_it_is_deployed_is_not(tmp_path):
+    """gate.max_latency_ms holds for the copy that will serve, too: exit 7, nothing registered, production unchanged."""
+    run = finished_run(started_store(tmp_path), gate={"max_latency_ms": 0.001})
+    deployment = deploy(run)
+    assert deployment.action == "failed"
+    assert deployment.reason.endswith("ms for one text (95th percentile), gate.max_latency_ms is 0.001")
+    assert nothing_is_served(run)
+    assert connect(run.config, tmp_path).client.search_registered_models() == []
+    told = deploy_experiment(run.config, run.experiment, "it is only slow").verification
+    assert 0.001 < told.latency_ms_p50 <= told.latency_ms_p95 < 10_000
+    assert 100 < told.memory_mb < 2000
+
+
+def test_how_the_model_answers_stands_in_the_record(tmp_path):
+    """deployment.json says with which temperature and in which format the deployed model answers."""
+    run = finished_run(started_store(tmp_path), deployment={"auto_deploy": False})
+    served = Served(format="safetensors", rows=60, temperature=1.3)
+    model = run.model.model_copy(update={"served": served})
+    assert deploy_model(run.config, run.experiment, run.data, model, run.evaluation, run.verdict).served == served
+
+
+def test_the_fresh_process_has_no_network_where_the_system_can_take_it_away():
+    """R42: not only refused by Python: there is no device to reach anything with."""
+    command = _fresh_process()
+    if command[0] != "unshare":
+        pytest.skip("this system lets nobody make a network namespace")
+    asked = "from ml_run.modeling.verify import _is_cut_off; print(_is_cut_off())"
+    ended = subprocess.run([*command, "-c", asked], capture_output=True, text=True, check=True)
+    assert ended.stdout == "True\n"
 
 
 @pytest.mark.parametrize("verdict", ["FAIL", "INCONCLUSIVE"])
@@ -192,7 +225,7 @@ def test_a_waiting_run_is_not_deployed_over_a_production_it_was_not_compared_wit
     deploy(run)
     tracking.point_alias(run.config, tmp_path, tracking.PRODUCTION, "1")
     other = finished_run(tmp_path, deployment={"auto_deploy": False, "min_f1": 0.5}, seed=1)
-    with pytest.raises(StoreError, match="production changed since this model was evaluated: it was none, it is"):
+    with pytest.raises(StoreError, match="production changed meanwhile: it was none, it is"):
         deploy_experiment(other.config, other.experiment, None)
     assert tracking.aliases(run.config, tmp_path)["production"] == "1"
 

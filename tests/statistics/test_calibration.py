@@ -7,6 +7,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from ml_run.results import RiskCoverage
 from ml_run.statistics import (
+    answered_at_risk,
     brier_score,
     brier_scores,
     calibrated_ece,
@@ -139,3 +140,27 @@ def test_a_long_risk_coverage_curve_is_thinned_from_end_to_end():
     points = risk_coverage(confidence, confidence > 0.5).points
     assert 90 <= len(points) <= 100
     assert (points[0].coverage, points[-1].coverage) == (1 / 5000, 1.0)
+
+
+def test_the_surest_rows_are_answered_as_far_as_the_risk_allows():
+    """One mistake among seven is 14 %: with 15 % allowed all seven are answered, with 14 % the three before it."""
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
+    right = np.array([True, True, True, False, True, True, True])
+    found = answered_at_risk(confidence, right, 0.15)
+    assert (found.confidence, found.coverage) == (0.3, 1.0)
+    assert found.accuracy == pytest.approx(6 / 7)
+    found = answered_at_risk(confidence, right, 0.14)
+    assert (found.confidence, found.coverage, found.accuracy) == (0.7, pytest.approx(3 / 7), 1.0)
+
+
+def test_a_risk_that_no_confidence_reaches_has_no_threshold():
+    """The surest row is wrong, there are no rows, or a confidence is no number: undefined, not 0 and not 1."""
+    assert answered_at_risk(np.array([0.9, 0.8]), np.array([False, True]), 0.4) is None
+    assert answered_at_risk(np.array([]), np.array([], bool), 0.4) is None
+    assert answered_at_risk(np.array([np.nan]), np.array([True]), 0.4) is None
+
+
+def test_rows_of_equal_confidence_are_answered_together():
+    """Which of two equal rows comes first is chance: a mistake in one of them closes the door to both."""
+    found = answered_at_risk(np.array([0.9, 0.5, 0.5]), np.array([True, True, False]), 0.1)
+    assert (found.confidence, found.coverage) == (0.9, pytest.approx(1 / 3))

@@ -20,12 +20,15 @@ from ml_run.config.names import (
     DATA_FORMS,
     HUB_FORM,
     HUB_PREFIX,
+    INSTALL_ONNX,
     INSTALL_RAY,
+    LINEAR,
     SCRATCH_PREFIX,
     TEXT_FORMAT,
     data_format,
     hub_data_set,
     is_hub_address,
+    onnx_is_installed,
 )
 from ml_run.config.sections import Config
 from ml_run.config.strict_yaml import Faults, Place
@@ -114,6 +117,7 @@ def check(subject: Subject) -> None:
     _check_processes(subject)
     _check_engine(subject)
     _check_gate(subject)
+    _check_formats(subject)
     _check_tracking(subject)
 
 
@@ -323,6 +327,17 @@ def _check_criteria(subject: Subject) -> None:
     elif not by_value and subject.get("deployment.first_deploy") == "value_criteria":
         text = f"every criterion compares with production: while there is none, {nothing}"
         subject.warn("gate", text)
+
+
+def _check_formats(subject: Subject) -> None:
+    named = subject.get("deployment.formats")
+    if not named:
+        return
+    if subject.get("model.name") == LINEAR:
+        subject.warn("deployment.formats", "deployment.formats changes nothing: a linear model has but one")
+    elif (missing := [name for name in named if name != "safetensors"]) and not onnx_is_installed():
+        found = f"deployment.formats names {listed(missing)}, and the extra `onnx` is not installed"
+        subject.fault("deployment.formats", found, f"{INSTALL_ONNX}; or name safetensors alone")
 
 
 def _check_tracking(subject: Subject) -> None:

@@ -3,6 +3,7 @@
 They stand here, below the rooms that act on them, so that what is accepted and what is done cannot drift apart.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from ml_run.wording import listed
@@ -22,6 +23,7 @@ SCRATCH_MODELS = (SCRATCH_TINY, SCRATCH_SMALL)
 LINEAR = "linear"
 """The linear model; a folder of that name is meant by ./linear."""
 INSTALL_RAY = "install it: pip install 'ml-run[ray]'"
+INSTALL_ONNX = "install it: pip install 'ml-run[onnx]'"
 _PROFILES = Path(__file__).parents[1] / "languages"
 
 
@@ -47,3 +49,8 @@ def data_format(path: Path) -> str | None:
 def known_profiles() -> tuple[str, ...]:
     """The codes of all language profiles, sorted: the names of their files."""
     return tuple(sorted(path.stem for path in _PROFILES.glob("*.yaml")))
+
+
+def onnx_is_installed() -> bool:
+    """True where all that the extra `onnx` brings can be imported. Imports none of it."""
+    return all(find_spec(package) is not None for package in ("onnx", "onnxruntime", "onnxscript"))

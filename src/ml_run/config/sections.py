@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml_run.results import Severity
+from ml_run.results import Format, Severity
 
 TEXT_PATTERN = r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$"
@@ -182,6 +182,12 @@ class DeploymentConfig(Section):
     """Macro-F1 on the test split that a PASS needs."""
     first_deploy: Literal["value_criteria", "manual", "forbid"] = "value_criteria"
     """While there is no production model: judge by the values alone, wait for `ml-run deploy`, or never deploy."""
+    formats: Annotated[tuple[Format, ...], Field(min_length=1)] | None = None
+    """What may compute a transformer's scores: the fastest of these serves whose labels are those of the trained
+    weights. Default: all that can be had here, for a model of 20 million parameters or more on a CPU; else
+    safetensors."""
+    abstain_at_risk: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The model abstains below the confidence from which on at most this share of validation rows is wrong."""
 
 
 class MonitoringConfig(Section):

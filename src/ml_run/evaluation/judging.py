@@ -61,7 +61,7 @@ def judge(
         seed: of all resampling.
         copies: of test rows that have any in the training data, by row.
         traits: what else is known of the rows, for the slices.
-        temperature: of the candidate, fitted on validation rows; None: it was not.
+        temperature: that is in the candidate's probabilities; None: none is, or it is not known.
         look: which look at these rows it is; None: looks are not counted.
 
     Returns:

@@ -92,13 +92,3 @@ def write_predictions(path: Path, rows: SplitRows, predictions: Predictions, lab
     columns |= {f"p_{label}": predictions.probabilities[:, i] for i, label in enumerate(labels)}
     with files.atomic_path(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
-
-
-def read_out_of_fold(path: Path, labels: tuple[str, ...]) -> tuple[Predictions, list[int]]:
-    """What each model of a cross-validation says of the rows that it did not learn from, and their label ids."""
-    import numpy as np
-    import pyarrow.parquet as pq
-
-    columns = pq.read_table(path).to_pydict()
-    probabilities = np.array([columns[f"p_{label}"] for label in labels]).T
-    return Predictions("candidate", probabilities.argmax(1), probabilities), columns["label_id"]

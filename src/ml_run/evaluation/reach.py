@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_run.modeling.linear import LinearScorer
-from ml_run.modeling.scoring import TransformerScorer
+from ml_run.modeling.scoring import TokenScorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def cut_texts(scorer: Scorer, texts: Sequence[str]) -> NDArray[np.bool_] | None:
     if isinstance(scorer, LinearScorer) and scorer.vocabulary.words is not None:
         words = scorer.vocabulary.words
         return np.array([len(text.split(None, words)) > words for text in texts], bool)
-    if isinstance(scorer, TransformerScorer) and scorer.long_text != "windows" and texts:
+    if isinstance(scorer, TokenScorer) and scorer.long_text != "windows" and texts:
         # One token more than is read tells, whatever follows it.
         longest = scorer.max_length
         tokens = scorer.tokenizer(list(texts), truncation=True, max_length=longest + 1, verbose=False)["input_ids"]

@@ -17,27 +17,15 @@ if TYPE_CHECKING:
     from ml_run.results import RiskCoverage
 
 
-def temperature_of(validation: Predictions, true: Sequence[int]) -> float | None:
-    """The temperature that suits the validation rows best; None for a model without probabilities.
-
-    Args:
-        validation: what the model says of n validation rows, of which it has learnt nothing.
-        true: their label ids [n].
-    """
-    if validation.probabilities is None:
-        return None
-    return statistics.fit_temperature(statistics.log_probabilities(validation.probabilities), true)
-
-
 def calibration_of(
     predictions: Predictions, true: Sequence[int], temperature: float | None = None
 ) -> Calibration | None:
-    """Confidence beside accuracy on the test rows, as the model gives it and with the temperature.
+    """Confidence beside accuracy on the test rows, as the model gives it and without its temperature.
 
     Args:
         predictions: of n test rows.
         true: their label ids [n].
-        temperature: as fitted on validation rows; None: it was not.
+        temperature: what the scores behind the predictions were divided by; None: it is not known, or by nothing.
 
     Returns:
         None without probabilities of all labels, or without rows.
@@ -46,15 +34,15 @@ def calibration_of(
     if soft is None or not len(true):
         return None
     right = _right(predictions, true)
-    scaled = None if temperature is None else statistics.with_temperature(soft, temperature)
+    bare = None if temperature is None else statistics.with_temperature(soft, 1 / temperature)
     return Calibration(
         n=len(true),
         bins=statistics.reliability_bins(soft.max(1), right),
         temperature=temperature,
         ece=statistics.expected_calibration_error(soft.max(1), right),
-        ece_with_temperature=(None if scaled is None else statistics.expected_calibration_error(scaled.max(1), right)),
+        ece_without_temperature=None if bare is None else statistics.expected_calibration_error(bare.max(1), right),
         log_loss=statistics.log_loss(soft, true),
-        log_loss_with_temperature=None if scaled is None else statistics.log_loss(scaled, true),
+        log_loss_without_temperature=None if bare is None else statistics.log_loss(bare, true),
     )
 
 

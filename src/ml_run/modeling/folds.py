@@ -213,6 +213,15 @@ def write_out_of_fold(
         pq.write_table(pa.table(columns), temporary)
 
 
+def read_out_of_fold(path: Path, labels: tuple[str, ...]) -> tuple[NDArray[np.float64], list[int]]:
+    """Probabilities [n, k] by each model of a cross-validation of the rows it did not learn from, and their ids."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    columns = pq.read_table(path).to_pydict()
+    return np.array([columns[f"p_{label}"] for label in labels], np.float64).T, columns["label_id"]
+
+
 # --- one fold ---------------------------------------------------------------------------------------------------------
 
 

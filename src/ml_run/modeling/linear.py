@@ -69,6 +69,7 @@ class LinearScorer(Scorer):
     offsets: NDArray[np.float32]
     """[labels]"""
     temperature: float = 1.0
+    abstain_below: float | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:

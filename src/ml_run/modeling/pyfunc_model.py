@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_run.modeling.foreign import refuse_foreign
 from ml_run.modeling.scoring import load_scorer
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class PyfuncModel:
             params: MLflow's inference parameters; there are none.
 
         Returns:
-            One row a text: `label`, and `p_<label>` for each class.
+            One row a text: `label`, `p_<label>` for each class, and `abstain`: it is not sure enough.
         """
         import numpy as np
         import pandas as pd
@@ -42,9 +43,11 @@ class PyfuncModel:
         names = np.array(self.scorer.labels)
         answer = {"label": names[probabilities.argmax(axis=1)] if texts else []}
         answer |= {f"p_{label}": probabilities[:, number] for number, label in enumerate(names)}
+        answer["abstain"] = self.scorer.abstains(probabilities)
         return pd.DataFrame(answer, index=model_input.index)
 
 
 def _load_pyfunc(data_path: str) -> PyfuncModel:
     """MLflow's way in: load the sealed model folder at `data_path`."""
+    refuse_foreign(Path(data_path))
     return PyfuncModel(load_scorer(Path(data_path)))

@@ -118,9 +118,7 @@ def _with_confidence(evaluation: Evaluation, case: Case, seed: int) -> Evaluatio
         bins=statistics.reliability_bins(confidence, right),
         temperature=None,
         ece=ece,
-        ece_with_temperature=None,
         log_loss=None,
-        log_loss_with_temperature=None,
     )
     return evaluation.model_copy(
         update={

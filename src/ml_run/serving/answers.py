@@ -24,6 +24,8 @@ class Prediction(BaseModel):
     confidence: float
     """Probability of `label`."""
     probabilities: dict[str, float]
+    abstain: bool
+    """The model is not sure enough to be asked, by what it was deployed with."""
     truncated: bool
     """The text goes on where the model stopped reading."""
 
@@ -48,7 +50,8 @@ def predictions_of(answer: Answer) -> list[dict[str, Any]]:
     """One object a text, as `Prediction` describes it."""
     import numpy as np
 
-    labels = answer.model.scorer.labels
+    scorer = answer.model.scorer
+    labels = scorer.labels
     shares = softmax(answer.logits.astype(np.float64))
     best = answer.logits.argmax(axis=1).tolist()
     return [
@@ -56,7 +59,10 @@ def predictions_of(answer: Answer) -> list[dict[str, Any]]:
             "label": labels[first],
             "confidence": round(row[first], _DIGITS),
             "probabilities": {label: round(share, _DIGITS) for label, share in zip(labels, row, strict=True)},
+            "abstain": unsure,
             "truncated": cut,
         }
-        for first, row, cut in zip(best, shares.tolist(), answer.cut, strict=True)
+        for first, row, unsure, cut in zip(
+            best, shares.tolist(), scorer.abstains(shares).tolist(), answer.cut, strict=True
+        )
     ]

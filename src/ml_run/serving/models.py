@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ml_run import deployments
 from ml_run.errors import MlRunError, StoreError, UsageError
 from ml_run.events import emit
-from ml_run.modeling.linear import is_linear
 from ml_run.modeling.scoring import load_scorer
 from ml_run.serving.worker import Worker
 
@@ -49,9 +48,7 @@ def load_deployed(project: Path, version: str) -> ServedModel:
     """
     folder = deployments.version_folder(project, version)
     digest = deployments.verified_digest(project, version)
-    if not is_linear(folder):
-        _leave_a_core()
-    scorer = load_scorer(folder, verified=True)
+    scorer = load_scorer(folder, verified=True, threads=_all_but_a_core())
     _warm_up(scorer, folder)
     card = folder / _CARD
     return ServedModel(version, digest, scorer, card.read_text("utf-8", "replace") if card.is_file() else "")
@@ -65,12 +62,10 @@ def _warm_up(scorer: Scorer, folder: Path) -> None:
         raise StoreError("the model gives no numbers for the texts it is tried on", where=str(folder))
 
 
-def _leave_a_core() -> None:
+def _all_but_a_core() -> int:
     """Leave a core to the rest of the machine: all cores and one busy neighbour are five times slower (2e)."""
-    import torch
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores - 1))
+    return max(1, cores - 1)
 
 
 class Models:

@@ -29,6 +29,8 @@ TOLERANCE = 1e-4
 """Largest difference of a logit allowed, as a share of the largest logit (at least 1): float32 sums in another order
 differ by 1e-6, another precision by 1e-2."""
 _VERIFY_SECONDS = 600
+_PROBE_SECONDS = 20
+_WITHOUT_NETWORK = ("unshare", "--map-root-user", "--net", "--")
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -59,6 +61,7 @@ def deploy_model(
             deployment = _await_deploy(config, experiment)
     except StoreError as error:
         return _failed(experiment, error)
+    deployment = deployment.model_copy(update={"served": model.served})
     write_record(experiment.handoff, build_handoff(experiment, data, model, evaluation, verdict, deployment))
     return deployment
 
@@ -120,13 +123,14 @@ def deploy_experiment(config: Config, experiment: Experiment, override: str | No
         )
     verdict = read_record(experiment.verdict, Verdict)
     evaluation = read_record(experiment.metrics, Evaluation)
-    _refuse_unjudged(experiment, read_record(experiment.training_record, TrainedModel), evaluation)
+    model = read_record(experiment.training_record, TrainedModel)
+    _refuse_unjudged(experiment, model, evaluation)
     _refuse_without_reason(config, experiment, evaluation, verdict, override)
     recover(config, experiment.project)
     expected = evaluation.production_version
     if override is not None:
         expected = tracking.aliases(config, experiment.project).get(tracking.PRODUCTION)
-    deployment = _deploy(config, experiment, expected, override)
+    deployment = _deploy(config, experiment, expected, override).model_copy(update={"served": model.served})
     _hand_off(experiment, deployment)
     return deployment
 
@@ -204,6 +208,8 @@ def _deploy(config: Config, experiment: Experiment, expected: str | None, overri
     try:
         staging = deployments.export(project, experiment.id, experiment.model)
         verification = _verify(staging, experiment.reference)
+        if override is None:
+            _refuse_slow(config, verification, staging)
         version = tracking.register_version(config, experiment, override)
         folder = deployments.adopt(project, staging, version)
     finally:
@@ -231,12 +237,11 @@ def _deploy(config: Config, experiment: Experiment, expected: str | None, overri
 
 
 def _verify(folder: Path, reference: Path) -> Verification:
-    """Load the exported model in a fresh offline process and compare it with the trained one."""
+    """Load the exported model, read-only, in a fresh process without network; compare it with the trained one."""
     emit("progress", "verifying the exported model in a fresh process", stage="deploy", done=0, total=1)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, deployments.read_only(folder):
         answer = Path(scratch) / "verification.json"
-        # -P: a file of the user's called datasets.py must not be imported in place of the library.
-        command = [sys.executable, "-P", "-m", "ml_run.modeling.verify", str(folder), str(reference), str(answer)]
+        command = [*_fresh_process(), "-m", "ml_run.modeling.verify", str(folder), str(reference), str(answer)]
         try:
             ended = subprocess.run(
                 command, env=os.environ | _OFFLINE, capture_output=True, text=True, timeout=_VERIFY_SECONDS, check=False
@@ -250,6 +255,29 @@ def _verify(folder: Path, reference: Path) -> Verification:
     if why := _difference(verification, json.loads(reference.read_text("utf-8"))):
         raise _not_verified(folder, why)
     return verification
+
+
+def _fresh_process() -> list[str]:
+    """What starts Python, without any network where the system lets us take it away; `verify` refuses it besides."""
+    # -P: a file of the user's called datasets.py must not be imported in place of the library.
+    python = [sys.executable, "-P"]
+    try:
+        tried = [*_WITHOUT_NETWORK, *python, "-c", "import ml_run"]
+        ended = subprocess.run(tried, capture_output=True, timeout=_PROBE_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return python
+    return [*_WITHOUT_NETWORK, *python] if ended.returncode == 0 else python
+
+
+def _refuse_slow(config: Config, verification: Verification, folder: Path) -> None:
+    """Raise StoreError where the model takes longer, here and now, than `gate.max_latency_ms` allows."""
+    limit, p95 = config.gate.max_latency_ms, verification.latency_ms_p95
+    if limit is not None and p95 is not None and p95 > limit:
+        raise StoreError(
+            f"the exported model needs {p95:.1f} ms for one text (95th percentile), gate.max_latency_ms is {limit:g}",
+            where=str(folder.parent),
+            remedy="look whether another process takes this machine's time",
+        )
 
 
 def _difference(found: Verification, trained: dict[str, Any]) -> str:

@@ -9,9 +9,8 @@ from ml_run import files
 from ml_run.evaluation.judging import Other, judge
 from ml_run.evaluation.looks import take_look
 from ml_run.evaluation.peers import score_production, train_baselines
-from ml_run.evaluation.predictions import Predictions, predict, read_out_of_fold, write_predictions
+from ml_run.evaluation.predictions import Predictions, predict, write_predictions
 from ml_run.evaluation.slicing import Traits
-from ml_run.evaluation.trust import temperature_of
 from ml_run.splits import SplitRows, read_split
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def evaluate_model(
         seed=seed,
         copies=copies,
         traits=traits,
-        temperature=_temperature(experiment, scorer, model, val, data.labels),
+        temperature=model.served.temperature if model.served else None,
         look=look,
     )
     p50, p95 = _latency(scorer, test.texts)
@@ -99,19 +98,6 @@ def evaluate_model(
             ),
         }
     )
-
-
-# --- predictions ----------------------------------------------------------------------------------------------------
-
-
-def _temperature(
-    experiment: Experiment, scorer: Scorer, model: TrainedModel, val: SplitRows, labels: tuple[str, ...]
-) -> float | None:
-    """Fitted on rows that the model has not learnt from: the validation split, or what each fold held out."""
-    if model.folds:
-        held_out, true = read_out_of_fold(experiment.out_of_fold, labels)
-        return temperature_of(held_out, true)
-    return temperature_of(predict(scorer, "candidate", val.texts, labels), val.label_ids)
 
 
 # --- mistakes -------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ml_run.experiment import Experiment
 from ml_run.interruption import Interruption
 from ml_run.modeling import checkpoints, copies, failures, folds, linear_training, scoring, several
 from ml_run.modeling.checkpoints import Checkpoint
+from ml_run.modeling.finishing import finish_model
 from ml_run.modeling.fitting import (
     UNTOLD,
     Fitted,
@@ -81,6 +82,7 @@ def train_model(config: Config, experiment: Experiment, data: PreparedData, inte
         count = config.training.folds
         places = _places(config, data, train + val, count) if count else None
         trained = linear_training.train_linear(config, experiment, data, train, val, interruption, places)
+        trained = finish_model(config, experiment, data, trained, val, interruption)
         checkpoints.mark_finished(experiment.checkpoints, inputs, trained)
         return trained
     away = copies.place(config.compute, experiment.id, inputs)
@@ -92,7 +94,9 @@ def train_model(config: Config, experiment: Experiment, data: PreparedData, inte
             trained = _train_folds(task, config.training.folds, experiment, interruption)
         else:
             trained = _train_one(task, experiment.model, interruption)
-        write_reference(experiment.reference, scoring.load_transformer(experiment.model, verified=True), val.texts)
+        with failures.explained(config, experiment.checkpoints, trained.parameters):
+            trained = finish_model(config, experiment, data, trained, val, interruption)
+        write_reference(experiment.reference, scoring.load_scorer(experiment.model, verified=True), val.texts)
     checkpoints.mark_finished(experiment.checkpoints, inputs, trained)
     return trained
 

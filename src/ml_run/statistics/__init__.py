@@ -7,6 +7,7 @@ correct. Intervals are two-sided, 95 % where nothing else is said. Anything unde
 from ml_run.statistics.bootstrap import RESAMPLES
 from ml_run.statistics.calibration import (
     ECE_BINS,
+    answered_at_risk,
     brier_score,
     brier_scores,
     calibrated_ece,
@@ -58,6 +59,7 @@ __all__ = [
     "accuracy_difference",
     "accuracy_lower_p_value",
     "alpha_of_look",
+    "answered_at_risk",
     "brier_score",
     "brier_scores",
     "calibrated_ece",

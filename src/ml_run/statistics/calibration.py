@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ECE_BINS = 15
 _MOST_POINTS = 100
+_ROUNDING = 1e-9  # 0.07 * 100 is a little more than 7
 _CELLS = 4_000_000  # 32 MB of draws at a time
 
 
@@ -199,3 +200,36 @@ def risk_coverage(confidence: NDArray[np.float64], right: Flags) -> RiskCoverage
         for i in shown
     )
     return RiskCoverage(points=points, area=float(((1 - accuracy) * rows).sum() / n))
+
+
+def answered_at_risk(confidence: NDArray[np.float64], right: Flags, risk: float) -> CoveragePoint | None:
+    """The most rows that can be answered, the surest first, with at most the share `risk` of mistakes among them.
+
+    Rows of equal confidence are answered together or not at all.
+
+    Args:
+        confidence: [n], 0-1.
+        right: [n].
+        risk: from 0 to 1.
+
+    Returns:
+        Where the answers end; None where even the surest rows hold more mistakes, for n = 0 and for a non-number.
+    """
+    import numpy as np
+
+    values = np.asarray(confidence, float)
+    n = len(values)
+    if n == 0 or not np.isfinite(values).all():
+        return None
+    distinct, group = np.unique(-values, return_inverse=True)
+    answered = np.bincount(group).cumsum()
+    hits = np.bincount(group, weights=np.asarray(right, float)).cumsum()
+    allowed = np.flatnonzero(answered - hits <= risk * answered + _ROUNDING)
+    if not len(allowed):
+        return None
+    last = allowed[-1]
+    return CoveragePoint(
+        confidence=float(-distinct[last]),
+        coverage=float(answered[last] / n),
+        accuracy=float(hits[last] / answered[last]),
+    )

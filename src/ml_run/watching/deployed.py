@@ -72,13 +72,8 @@ def find_watched(project: Path, reference: str | None) -> Watched:
 
 
 def _in_production(project: Path) -> tuple[Experiment, Path, str]:
-    version = deployments.current_version(project)
-    if version is None:
-        raise UsageError(
-            "no model is in production here, so there is nothing to hold the traffic against",
-            where=f"{EXPERIMENTS}/deployments/current",
-            remedy="deploy a run: ml-run deploy ID; or name one that was not deployed: --run ID",
-        )
+    version = deployments.deployed_version(project, otherwise="name a run: --run ID")
+    deployments.verified_digest(project, version)
     known = deployments.made_by(project, version)
     experiment = Experiment(project / EXPERIMENTS / known) if known else None
     if experiment is None or not experiment.run_file.is_file():

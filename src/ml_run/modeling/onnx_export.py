@@ -1,0 +1,103 @@
+"""Export: `python -m ml_run.modeling.onnx_export FOLDER TARGET`, a process of its own, whose memory ends with it.
+
+Writes the classifier in FOLDER, as `save_pretrained` wrote it, into TARGET as ONNX, in float32 and in whole numbers:
+tokens and their mask in, bare logits out, for any number of rows and tokens. What stands around the encoder, windows
+and temperature, is not in the graph: that is the scoring code's.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_run.modeling.onnx_scorer import INPUTS, ONNX_FILES, OUTPUT
+
+if TYPE_CHECKING:
+    import torch
+    from torch.onnx import ONNXProgram
+    from transformers import PreTrainedModel
+
+_ONE_FILE = 1_500_000_000
+"""Bytes of weights above which they stand in a file beside the graph: one of protocol buffers ends at 2 GiB."""
+_ROWS, _TOKENS = 2, 8
+_FLOAT_BYTES = 4
+
+
+def export(folder: Path, target: Path) -> None:
+    """Write the classifier in `folder` into `target`, in every format of ONNX Runtime."""
+    from transformers import AutoModelForSequenceClassification
+
+    # Plain attention, which ONNX has operators for.
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, attn_implementation="eager"
+    )
+    exact = target / ONNX_FILES["onnx"]
+    apart = model.num_parameters() * _FLOAT_BYTES > _ONE_FILE
+    program = _program(model.eval())
+    _forget_origin(program)
+    program.save(exact, external_data=apart)
+    quantize(exact, target / ONNX_FILES["onnx-int8"])
+
+
+def _program(model: PreTrainedModel) -> ONNXProgram:
+    import torch
+
+    class Bare(torch.nn.Module):
+        """Logits alone: no loss, no hidden states."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+            return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+    tokens = torch.full((_ROWS, _TOKENS), model.config.vocab_size // 2)
+    mask = torch.ones_like(tokens)
+    mask[-1, _TOKENS // 2 :] = 0
+    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    program = torch.onnx.export(
+        Bare().eval(),
+        (tokens, mask),
+        input_names=list(INPUTS),
+        output_names=[OUTPUT],
+        dynamic_shapes=dict.fromkeys(INPUTS, free),
+        verbose=False,
+    )
+    assert program is not None, "it is one wherever no file is named"
+    return program
+
+
+def _forget_origin(program: ONNXProgram) -> None:
+    """Remove what the exporter notes of every node: the lines of code it came from, with this machine's paths."""
+    graphs = [program.model.graph, *program.model.functions.values()]
+    for part in (program.model, *graphs):
+        part.metadata_props.clear()
+        part.doc_string = None
+    for node in (node for graph in graphs for node in graph.all_nodes()):
+        node.metadata_props.clear()
+        node.doc_string = None
+        for value in node.outputs:
+            value.metadata_props.clear()
+            value.doc_string = None
+    for value in (*program.model.graph.inputs, *program.model.graph.initializers.values()):
+        value.metadata_props.clear()
+        value.doc_string = None
+
+
+def quantize(exact: Path, target: Path) -> None:
+    """Write the model in `exact` with weights of 8 bits; its activations become whole numbers as they come."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    large = exact.with_name(f"{exact.name}.data").exists()
+    quantize_dynamic(exact, target, weight_type=QuantType.QInt8, per_channel=True, use_external_data_format=large)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    export(*map(Path, sys.argv[1:3]))
+
+
+if __name__ == "__main__":
+    main()
