@@ -23,6 +23,8 @@ from ml_run.deployments import Change
 from ml_run.experiment import list_experiments
 from ml_run.modeling.scoring import load_scorer
 from ml_run.predicting.record import Predicted
+from predicting_harness import predict, project_with_model, put_into_production, refusal
+from predicting_harness import told as finished
 
 SPREAD = [f"p_{label}" for label in LABELS]
 ODD = ['Waa "hadal", oo\nlaba sadar ah', "ɓeɗo ጤና 😀 gaadhay", "=1+1 yidhi", "-x\tyiri", "xarriiq\rcusub"]
@@ -31,21 +33,7 @@ ODD = ['Waa "hadal", oo\nlaba sadar ah', "ɓeɗo ጤና 😀 gaadhay", "=1+1 yid
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A project with a trained linear model, in production as version 1."""
-    folder = write_project(tmp_path_factory.mktemp("predict"), model={"name": "linear"})
-    done = ml_run("to predict with", "--until", "train", "--quiet", cwd=folder)
-    assert done.code == 0, done.err
-    (run,) = list_experiments(folder)
-    put_into_production(folder, run, "1")
-    return folder
-
-
-def put_into_production(project, run, version):
-    deployments.root(project).mkdir(parents=True, exist_ok=True)
-    folder = deployments.adopt(project, deployments.export(project, run.id, run.model), version)
-    deployments.switch(project, version)
-    digest = files.folder_digest(folder)
-    change = Change(action="deploy", version=version, previous=None, digest=digest, time="", experiment=run.id)
-    deployments.append_history(project, change)
+    return project_with_model(tmp_path_factory.mktemp("predict"))
 
 
 def rows_of(count=30):
@@ -95,22 +83,15 @@ def read_rows(path):
     ]
 
 
-def predict(project, source, target, *args, env=None):
-    return ml_run("predict", source, target, "--quiet", "--json", *args, cwd=project, env=env)
-
-
 def predicted(project, source, target, *args):
     """The object that a job that came to its end prints."""
-    done = predict(project, source, target, *args)
-    assert done.code == 0, done.err + done.out
-    return json.loads(done.out)
+    return finished(predict(project, source, target, *args))
 
 
 def refused(project, source, target, *args):
     done = predict(project, source, target, *args)
-    (error,) = json.loads(done.out)["errors"]
     assert done.code == json.loads(done.out)["exit_code"]
-    return done.code, error["where"], error["found"], error["remedy"]
+    return refusal(done)
 
 
 def answers(folder, texts):

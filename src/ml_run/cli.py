@@ -379,8 +379,12 @@ def evaluate_cli(
 
 @app.command("predict")
 def predict_cli(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Rows to predict: jsonl, csv, tsv, parquet, also .gz.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="What to write; its ending tells the format.")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="A file, folder or URL of jsonl, csv, tsv or parquet, also .gz.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="What to write; its ending tells the format, none: a folder.")
+    ],
     model: Annotated[
         str, typer.Option(metavar="ID", help="Whose model: production, or a run (an ID as for show).")
     ] = "production",
@@ -394,17 +398,22 @@ def predict_cli(
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew: drop what an earlier try left, and replace OUT.")
     ] = False,
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="Where: in this process, or a cluster.")] = "local",
+    workers: Annotated[int, typer.Option(metavar="N", help="Workers of the cluster.")] = 1,
+    address: Annotated[str, typer.Option(metavar="CLUSTER", help="local, auto, or ray://host:port.")] = "local",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict every row of a file, of any size.
+    """Predict every row of a file, of any size, or of many.
 
     A job that was killed goes on where it stopped: give the same command. Rows that cannot be read are in
     OUT.rejected.jsonl with their reasons.
     """
     from ml_run import predicting
 
-    request = predicting.Request(source, target, model, tuple(text_field or ()), abstain_below, restart)
+    compute = predicting.compute_of(engine, workers, address)
+    place, fields = predicting.place_of(source), tuple(text_field or ())
+    request = predicting.Request(place, target, model, fields, abstain_below, restart, compute)
     try:
         with console.showing(quiet=quiet):
             result = predicting.predict_file(request, Path.cwd())

@@ -5,6 +5,7 @@ Beside OUT stands, while the job is under way, the folder `.OUT.ml-run`:
     journal.json   what the job is, and how much of each file below counts; replaced at once after each chunk
     rows           what will be OUT; what stands behind the noted length is the start of a chunk that was not finished
     rejected       what will be OUT.rejected.jsonl
+    shards/        what workers have written (`shard`), before it is put in order into these two
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ml_run.predicting.output import Form
 
 _LONGER_THAN_A_LOOK = 0.3
+_SHARDS = "shards"
 _BEGIN_ANEW = "give the command that it was begun with, or begin anew: --restart"
 
 
@@ -107,6 +109,16 @@ class State:
         self.progress = progress
 
     @property
+    def shards(self) -> Path:
+        """Folder of what workers write."""
+        return self._folder / _SHARDS
+
+    @property
+    def parts(self) -> Path:
+        """Folder of what will be OUT, where that is a folder."""
+        return self._folder / "parts"
+
+    @property
     def _rows(self) -> Path:
         return self._folder / "rows"
 
@@ -123,8 +135,12 @@ class State:
         self.progress = progress.model_copy(update=lengths)
         write_record(self._folder / "journal.json", self.progress)
 
-    def publish(self, form: Form) -> None:
-        """Put OUT in place, which is whole, and what was left out of it; harmless if some of it was done before."""
+    def publish(self, form: Form | None) -> None:
+        """Put OUT in place, which is whole, and what was left out of it; harmless if some of it was done before.
+
+        Args:
+            form: of OUT; None where it is a folder, whose content is in `parts`.
+        """
         rejected = rejected_path(self._target)
         if not self.progress.rejected:
             rejected.unlink(missing_ok=True)
@@ -132,11 +148,19 @@ class State:
             os.truncate(self._rejected, self.progress.rejected_bytes)
             self._rejected.replace(rejected)
             files.crash_point()
-        if self.progress.rows and self._rows.exists():
+        if form is None:
+            self._publish_parts()
+        elif self.progress.rows and self._rows.exists():
             os.truncate(self._rows, self.progress.rows_bytes)
             form.finish(self._rows, self._target)
         shutil.rmtree(self._folder)
         files.sync(self._target.parent)
+
+    def _publish_parts(self) -> None:
+        if self.progress.rows and self.parts.exists():
+            if self._target.is_file():
+                self._target.unlink()
+            files.replace_folder(self.parts, self._target)
 
 
 def _append(path: Path, at: int, content: bytes) -> None:
@@ -184,7 +208,7 @@ def opened(target: Path, job: Job, *, restart: bool) -> Iterator[State]:
         try:
             yield state
         except BaseException:
-            if not state.progress.records:  # nothing was done that would be worth keeping
+            if not (state.progress.records or state.shards.exists()):  # nothing was done that would be worth keeping
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
@@ -194,17 +218,18 @@ def _begun(target: Path, job: Job, *, restart: bool) -> Progress:
     if restart:
         for name in ("journal.json", "rows", "rejected"):
             (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / _SHARDS, ignore_errors=True)
     begun = read_record(journal, Progress) if journal.exists() else None
-    if begun is None or not begun.records:
+    if begun is None or not (begun.records or (folder / _SHARDS).exists()):
         begun = Progress(job=job, labels={}, reasons={})
         write_record(journal, begun)
     differences = job.differences(begun.job)
     if not differences and not begun.whole and not _is_there(folder, begun):
         differences = ["what was written of it has been changed"]
     if differences:
-        done = number_of(begun.records, "record")
+        done = f"{number_of(begun.records, 'record')} of it done" if begun.records else "shards of it written"
         raise UsageError(
-            f"another job was begun there, {done} of it done: {'; '.join(differences)}",
+            f"another job was begun there, {done}: {'; '.join(differences)}",
             where=visible(str(target)),
             remedy=_BEGIN_ANEW,
         )

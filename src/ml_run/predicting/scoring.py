@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ml_run.modeling.scoring import Progress as Told
     from ml_run.modeling.scoring import Scorer
     from ml_run.predicting.journal import Progress, State
     from ml_run.predicting.model import Chosen
@@ -94,23 +95,8 @@ class Work:
             share = self._share_done + (self._source.done - self._share_done) * scored / total
             self._tell(self._state.progress.rows + scored, share)
 
-        texts = [one.text for one in chunk.texts]
-        # A linear model looks at each different word of a batch once.
-        batch = len(texts) if is_linear(self._chosen.folder) else _BATCH
-        shares = scorer.probabilities(texts, batch_size=max(1, batch), progress=progress)
-        _refuse_no_numbers(shares, self._chosen)
-        rounded = shares.round(_DIGITS).tolist()
-        best = shares.argmax(axis=1).tolist()
         below = self._state.progress.job.abstain_below
-        return [
-            (
-                *(one.line, *one.ids, one.text, scorer.labels[label], row[label]),
-                below is not None and row[label] < below,
-                *row,
-                self._chosen.version,
-            )
-            for one, row, label in zip(chunk.texts, rounded, best, strict=True)
-        ]
+        return rows_of(scorer, chunk, self._chosen, below=below, progress=progress)
 
     def _tell(self, rows: int, share: float) -> None:
         seconds, here = time.monotonic() - self._scoring, share - self._share_before
@@ -123,6 +109,39 @@ class Work:
             rows_per_second=(rows - self.resumed_after) / max(seconds, 1e-9),
             seconds_left=seconds * (1 - share) / here if here > 0 else None,
         )
+
+
+def rows_of(
+    scorer: Scorer, chunk: Chunk, chosen: Chosen, *, below: float | None, progress: Told | None = None
+) -> list[tuple[Any, ...]]:
+    """What is written for each text of a chunk, which `output.columns_of` names.
+
+    Args:
+        scorer: of the chosen model.
+        chunk: which texts are scored together is part of the answer, in its last digits.
+        chosen: the model.
+        below: confidence below which a row abstains.
+        progress: told of the texts scored so far.
+
+    Raises:
+        StoreError: the model gives scores that are no numbers.
+    """
+    texts = [one.text for one in chunk.texts]
+    # A linear model looks at each different word of a batch once.
+    batch = len(texts) if is_linear(chosen.folder) else _BATCH
+    shares = scorer.probabilities(texts, batch_size=max(1, batch), progress=progress)
+    _refuse_no_numbers(shares, chosen)
+    rounded = shares.round(_DIGITS).tolist()
+    best = shares.argmax(axis=1).tolist()
+    return [
+        (
+            *(one.line, *one.ids, one.text, scorer.labels[label], row[label]),
+            below is not None and row[label] < below,
+            *row,
+            chosen.version,
+        )
+        for one, row, label in zip(chunk.texts, rounded, best, strict=True)
+    ]
 
 
 def _refuse_no_numbers(shares: NDArray[np.float64], chosen: Chosen) -> None:
