@@ -30,9 +30,10 @@ import numpy as np
 from synthetic_rows import KINDS, Rows, make_rows, write_rows
 
 from ml_run.events import logger
-from ml_run.quality.minhash import Likeness, bands_for, similar_pairs
+from ml_run.quality.minhash import Likeness, similar_pairs
 from ml_run.quality.near import comparable
 from ml_run.quality.shingles import verified
+from ml_run.quality.signatures import bands_for
 
 SIZES = (10_000, 100_000, 1_000_000)
 ALL_FORMATS_UP_TO = 10_000

@@ -1,6 +1,6 @@
 """The road: data → train → evaluate → gate → deploy → registry. Reading this file is reading the product."""
 
-from ml_run import files
+from ml_run import cluster, files
 from ml_run.config import Config
 from ml_run.deployments import history
 from ml_run.errors import NotReadyError
@@ -34,7 +34,11 @@ def run_pipeline(config: Config, experiment: Experiment, interruption: Interrupt
         MlRunError: a stage cannot be done; its exit code says what kind of trouble it is.
         Interrupted: a stop signal arrived; what was finished stands.
     """
-    last = STAGES.index(until)
+    with cluster.using(config.compute):
+        _walk(config, experiment, interruption, STAGES.index(until))
+
+
+def _walk(config: Config, experiment: Experiment, interruption: Interruption, last: int) -> None:
     data = _data(config, experiment)
     interruption.check()  # a signal may have arrived where Python drops exceptions
     if last < STAGES.index("train"):

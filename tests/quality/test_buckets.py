@@ -10,7 +10,7 @@ def _walk(keys, alike):
     """All candidates, and those of them that `alike` takes for near copies, as the search goes."""
     met = Met.nobody(np.ones(keys.shape[1], np.uint8))
     looked_at, found = 0, []
-    for left, right in candidates(keys, met, seed=0):
+    for left, right in candidates([(None, band) for band in keys], met, seed=0):
         looked_at += len(left)
         near = alike(left, right)
         pairs = Pairs(left[near], right[near], np.ones(near.sum()))

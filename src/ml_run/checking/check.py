@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_run import files
+from ml_run import cluster, files
 from ml_run.checking.folder import CHECK, Making, locked_check, put_in_place
 from ml_run.config.data_checks import RULES
 from ml_run.errors import ConfigError, ExitCode, NotReadyError
@@ -105,7 +105,8 @@ def _prepare(loaded: LoadedConfig, experiment: Experiment) -> PreparedData:
     from ml_run.stages.data import prepare_data
 
     emit("stage_started", "data", stage="data")
-    prepared = prepare_data(loaded.config, experiment)
+    with cluster.using(loaded.config.compute):
+        prepared = prepare_data(loaded.config, experiment)
     write_record(experiment.data_report, prepared)
     _report(loaded, experiment, prepared)
     for split in SPLITS:

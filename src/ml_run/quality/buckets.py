@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -22,6 +22,8 @@ _PARTNERS = 8
 """Near copies after which a text of a large bucket is held against no more neighbours."""
 
 _Candidates = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
+Band = tuple["NDArray[np.int64] | None", "NDArray[np.uint32]"]
+"""Some texts, and the bucket of each in one band; None for all texts in their order. Who is alone may be left out."""
 
 
 @dataclass
@@ -50,18 +52,17 @@ class Met:
             np.bitwise_or.at(self.of_kinds, one, self.kinds[other])
 
 
-def candidates(keys: NDArray[np.uint32], met: Met, seed: int) -> Iterator[_Candidates]:
+def candidates(bands: Sequence[Band], met: Met, seed: int) -> Iterator[_Candidates]:
     """Pairs that share a bucket, in portions; a pair may come again in another portion."""
     import numpy as np
 
     chance = np.random.default_rng(seed)
-    size = keys.shape[1]
+    size = len(met.kinds)
     pending: list[NDArray[np.int64]] = []
-    for number, band in enumerate(keys, start=1):
-        shuffled = chance.permutation(size)
-        order, buckets, large = _shared_buckets(shuffled, band)
+    for number, (texts, keys) in enumerate(bands, start=1):
+        order, buckets, large = _shared_buckets(*_shuffled(chance.permutation(size), texts, keys))
         pending += [_code(pair, size) for pair in _all_pairs(order[~large], buckets[~large])]
-        if pending and (number == len(keys) or sum(map(len, pending)) > _PENDING):
+        if pending and (number == len(bands) or sum(map(len, pending)) > _PENDING):
             yield _decoded(pending, size)
             pending = []
         if found := [_code(pair, size) for pair in _chosen_pairs(order[large], buckets[large], met)]:
@@ -81,16 +82,30 @@ def _decoded(codes: list[NDArray[np.int64]], size: int) -> _Candidates:
     return once // size, once % size
 
 
+def _shuffled(
+    permutation: NDArray[np.int64], texts: NDArray[np.int64] | None, keys: NDArray[np.uint32]
+) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """The texts of a band and their buckets, in the order of a permutation of all texts."""
+    import numpy as np
+
+    if texts is None:
+        return permutation, keys[permutation]
+    rank = np.empty_like(permutation)
+    rank[permutation] = np.arange(len(permutation))
+    order = np.argsort(rank[texts])
+    return texts[order], keys[order]
+
+
 def _shared_buckets(
     shuffled: NDArray[np.int64], keys: NDArray[np.uint32]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.bool_]]:
     """The texts that share a bucket, bucket by bucket; the bucket of each; whether it has many members."""
     import numpy as np
 
-    order = shuffled[np.argsort(keys[shuffled], kind="stable")]
-    buckets = keys[order]
+    by_bucket = np.argsort(keys, kind="stable")
+    order, buckets = shuffled[by_bucket], keys[by_bucket]
     same = buckets[1:] == buckets[:-1]
-    shared = np.append(same, False) | np.insert(same, 0, False)
+    shared = (np.append(same, False) | np.insert(same, 0, False))[: len(order)]
     order, buckets = order[shared], buckets[shared]
     starts = np.flatnonzero(np.insert(buckets[1:] != buckets[:-1], 0, True)) if len(order) else order
     sizes = np.diff(np.append(starts, len(order)))

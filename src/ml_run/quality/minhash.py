@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_run.quality.buckets import Met, candidates
-from ml_run.quality.shingles import Pairs, blocks, hashed_grams, verified
+from ml_run.quality.shingles import Pairs, verified
+from ml_run.quality.signatures import Signed, sign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,15 +24,11 @@ LONG = 1_000
 """Characters from which a text counts as long."""
 SHORTEST = 20
 """Characters below which a text has no near copies: one ending more, and two words would be one."""
-_BAND = 4
-_FOUND = 0.992
 _SLACK = 3.0
 """Standard errors by which an estimate may fall short of the threshold before a pair is dropped unverified."""
-_BLOCK = 1 << 17
-"""Characters hashed at once: what stays in a processor's cache."""
-_COMPARED = 1 << 22
-"""Bytes of the estimates made at once."""
 Progress = Callable[[int, int], None]
+Signer = Callable[[Sequence[str], float, int, Callable[[int], None]], Signed]
+"""As `signatures.sign`."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,7 @@ def similar_pairs(
     kinds: NDArray[np.uint8] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    signer: Signer | None = None,
 ) -> Pairs:
     """Find the near copies among `texts`.
 
@@ -70,6 +68,7 @@ def similar_pairs(
         kinds: one bit for each kind (split) a text is of; without it all are of one.
         seed: of hashes and random order.
         progress: told how many texts of how many are hashed.
+        signer: makes the signatures, elsewhere perhaps; without it this process does.
     """
     import numpy as np
 
@@ -81,11 +80,12 @@ def similar_pairs(
         passes.append((usable, likeness.short))
     kinds = np.ones(len(texts), np.uint8) if kinds is None else kinds
     told = _Told(progress, sum(len(chosen) for chosen, _ in passes))
+    search = _Search(likeness, seed, signer or sign, told)
     found = [
         Pairs(chosen[pairs.left], chosen[pairs.right], pairs.jaccard)
         for chosen, threshold in passes
         if len(chosen) > 1
-        for pairs in _one_pass([texts[i] for i in chosen.tolist()], threshold, likeness, kinds[chosen], seed, told)
+        for pairs in _one_pass([texts[i] for i in chosen.tolist()], threshold, kinds[chosen], search)
     ]
     return _each_once(found, len(texts))
 
@@ -114,90 +114,27 @@ class _Told:
             self.progress(self.done, self.total)
 
 
-def _one_pass(
-    texts: list[str], threshold: float, likeness: Likeness, kinds: NDArray[np.uint8], seed: int, told: _Told
-) -> Iterator[Pairs]:
+@dataclass(frozen=True)
+class _Search:
+    """What all passes have in common."""
+
+    likeness: Likeness
+    seed: int
+    signer: Signer
+    told: _Told
+
+
+def _one_pass(texts: list[str], threshold: float, kinds: NDArray[np.uint8], search: _Search) -> Iterator[Pairs]:
     import numpy as np
 
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    keys, sketches = _signatures(texts, threshold, seed, told)
-    margin = _SLACK * math.sqrt(threshold * (1 - threshold) / sketches.shape[1])
+    signed = search.signer(texts, threshold, search.seed, search.told.add)
+    margin = _SLACK * math.sqrt(threshold * (1 - threshold) / signed.hashes)
     met = Met.nobody(kinds)
-    for left, right in candidates(keys, met, seed):
-        likely = _estimates(sketches, left, right) > threshold - margin
+    for left, right in candidates(signed.bands, met, search.seed):
+        likely = signed.estimates(left, right) > threshold - margin
         for pairs in verified(texts, lengths, left[likely], right[likely]):
-            near = pairs.jaccard >= likeness.threshold(np.minimum(lengths[pairs.left], lengths[pairs.right]))
+            near = pairs.jaccard >= search.likeness.threshold(np.minimum(lengths[pairs.left], lengths[pairs.right]))
             found = Pairs(pairs.left[near], pairs.right[near], pairs.jaccard[near])
             met.add(found)
             yield found
-
-
-# --- signatures -----------------------------------------------------------------------------------------------------
-
-
-def bands_for(threshold: float) -> int:
-    """Bands of four hashes by which a pair of that similarity becomes a candidate with probability .992."""
-    if threshold >= 1:
-        return 1
-    return math.ceil(math.log(1 - _FOUND) / math.log1p(-(threshold**_BAND)))
-
-
-def _signatures(
-    texts: list[str], threshold: float, seed: int, told: _Told
-) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-    """The bucket of each text in each band (bands x texts), and the low bytes of its minima (texts x hashes)."""
-    import numpy as np
-
-    bands = bands_for(threshold)
-    hashes = bands * _BAND
-    chance = np.random.default_rng(seed)
-    shifts = chance.integers(0, 1 << 32, hashes, np.uint32)
-    factors = chance.integers(0, 1 << 32, hashes, np.uint32) | np.uint32(1)
-    keys = np.empty((bands, len(texts)), np.uint32)
-    sketches = np.empty((len(texts), hashes), np.uint8)
-    for start, stop in blocks(np.fromiter(map(len, texts), np.int64, len(texts)), _BLOCK):
-        grams, counts = hashed_grams(texts[start:stop])
-        high = (grams >> np.uint64(32)).astype(np.uint32)
-        minima = _minima(high, np.cumsum(counts) - counts, shifts, factors)
-        sketches[start:stop] = minima.T.astype(np.uint8)
-        keys[:, start:stop] = _band_keys(minima.reshape(bands, _BAND, stop - start))
-        told.add(stop - start)
-    return keys, sketches
-
-
-def _minima(
-    grams: NDArray[np.uint32], starts: NDArray[np.int64], shifts: NDArray[np.uint32], factors: NDArray[np.uint32]
-) -> NDArray[np.uint32]:
-    """Smallest value of each hash function over the grams of each text, (hashes x texts)."""
-    import numpy as np
-
-    minima = np.empty((len(shifts), len(starts)), np.uint32)
-    shuffled = np.empty_like(grams)
-    for number, (shift, factor) in enumerate(zip(shifts, factors, strict=True)):
-        np.bitwise_xor(grams, shift, out=shuffled)
-        np.multiply(shuffled, factor, out=shuffled)
-        np.minimum.reduceat(shuffled, starts, out=minima[number])
-    return minima
-
-
-def _band_keys(minima: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """One number for the minima of each band (bands x hashes of a band x texts)."""
-    import numpy as np
-
-    keys = np.zeros((minima.shape[0], minima.shape[2]), np.uint32)
-    for number in range(minima.shape[1]):
-        keys = (keys ^ minima[:, number]) * np.uint32(0x9E3779B1)
-        keys ^= keys >> np.uint32(15)
-    return keys
-
-
-def _estimates(sketches: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Similarity by the share of equal low bytes (b-bit minwise hashing, Li and Koenig, 2010), slightly too high."""
-    import numpy as np
-
-    estimates = np.empty(len(left))
-    rows = max(1, _COMPARED // sketches.shape[1])
-    for start in range(0, len(left), rows):
-        part = slice(start, start + rows)
-        estimates[part] = (sketches[left[part]] == sketches[right[part]]).mean(axis=1)
-    return estimates

@@ -4,11 +4,14 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ml_run import cluster
 from ml_run.events import emit
 from ml_run.languages import Profile, normalise
-from ml_run.quality.minhash import Likeness, similar_pairs
+from ml_run.quality import banding
+from ml_run.quality.minhash import Likeness, Signer, similar_pairs
 from ml_run.quality.rows import Row, Splits
 from ml_run.quality.rules import Checks
 from ml_run.quality.shingles import Pairs
@@ -55,7 +58,20 @@ def find_near_copies(splits: Splits, checks: Checks, profile: Profile | None) ->
                 texts[row.hash] = comparable(row.text, profile)
     likeness = Likeness(checks.limit("duplicate_near.similarity"), checks.limit("duplicate_near.similarity_long"))
     masks = np.fromiter(kinds.values(), np.uint8, len(kinds))
-    return _by_hash(list(texts), similar_pairs(list(texts.values()), likeness, kinds=masks, progress=_Teller()))
+    with _signer(len(texts)) as signer:
+        pairs = similar_pairs(list(texts.values()), likeness, kinds=masks, progress=_Teller(), signer=signer)
+    return _by_hash(list(texts), pairs)
+
+
+@contextmanager
+def _signer(count: int) -> Iterator[Signer | None]:
+    """Who signs the texts: workers elsewhere, if there are any and the texts are many."""
+    place = cluster.elsewhere() if count >= banding.FROM else None
+    if place is None:
+        yield None
+        return
+    with cluster.engine(place) as engine:
+        yield banding.Banding(engine)
 
 
 def comparable(text: str, profile: Profile | None) -> str:
