@@ -1,23 +1,35 @@
 """The Claude Code files say nothing that the code does not do."""
 
+import inspect
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import typer
 import typer.main
 import yaml
 
+from finished_run import finished_run
+from harness import ml_run
+from ml_run import results
 from ml_run.cli import app
+from ml_run.comparison.record import RunComparison
+from ml_run.conclusion import conclude
 from ml_run.config import Config
 from ml_run.config.names import known_profiles
-from ml_run.errors import ExitCode
-from ml_run.experiment import Experiment
+from ml_run.errors import ExitCode, TrainingError, UsageError
+from ml_run.experiment import Experiment, check_name
 from ml_run.languages import load_profile
-from ml_run.results import STAGES, CriterionResult, Registration, RunError, RunRecord
+from ml_run.results import STAGES, CriterionResult, Record, Registration, RunError, RunRecord
+from ml_run.starting import claude_files
+from ml_run.watching.record import MonitorResult
+from test_experiment import HOSTILE
 
 ROOT = Path(__file__).parents[1]
 CLAUDE = ROOT / ".claude"
@@ -31,6 +43,21 @@ TOOLS = {"Read", "Grep", "Glob", "Bash", "Write", "Edit"}
 MONITOR_DRIFT = 8
 OTHER_FILES = {"ml_config.yaml", "report.html", "src/ml_run/languages/so.yaml", "SKILL.md"}
 EXPERIMENT = Experiment(Path("project/experiments/ID"))
+RECORDS = [
+    *(kind for kind in vars(results).values() if inspect.isclass(kind) and issubclass(kind, Record)),
+    RunComparison,
+    MonitorResult,
+]
+FIELDS = {field for kind in RECORDS for field in kind.model_fields}
+VALUES = {value for kind in RECORDS for field in kind.model_fields.values() for value in get_args(field.annotation)}
+KEYS = {key for section in Config.model_fields.values() for key in getattr(section.annotation, "model_fields", {})}
+KNOWN_WORDS = {
+    *FIELDS, *KEYS, *(value for value in VALUES if isinstance(value, str)),
+    *re.findall(r"`(\w+)`", TrainingError.__doc__),
+    "killed",  # what `show` calls a run whose process is gone
+    "correct_label",  # a column of the review queue
+    "show", "nohup",  # commands
+}  # fmt: skip
 
 
 def frontmatter(path):
@@ -60,19 +87,18 @@ def experiment_files():
 
 
 def check_invocation(line):
-    """Assert that `line` uses a command and options that exist, options with a value having one."""
-    group = typer.main.get_command(app)
-    words = shlex.split(line)[1:]
-    name = words.pop(0) if words and words[0] in group.commands else "run"
-    options = {flag: param for param in group.commands[name].params for flag in param.opts if flag.startswith("-")}
-    while words and words[0] != "--":
-        word = words.pop(0)
-        if word.startswith("-"):
-            assert word in options, f"ml-run {name} has no {word}: {line}"
-            if not options[word].is_flag:
-                assert words, f"{word} needs a value: {line}"
-                value = words.pop(0)
-                assert word != "--until" or value in STAGES, line
+    """Assert that the command line takes these words; a value may be a placeholder, and a command be named alone."""
+    group, words = typer.main.get_command(app), shlex.split(line)[1:]
+    try:
+        context = group.make_context("ml-run", list(words))
+        name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+        given = command.make_context(name, list(rest), parent=context).params
+    except typer.TyperException as error:
+        kind = type(error).__name__
+        if kind != "BadParameter" and not (kind == "MissingParameter" and len(words) == 1):
+            raise AssertionError(f"{line}: {error}") from error
+        return
+    assert given.get("until") in {None, "STAGE", *STAGES}, line
 
 
 # --- frontmatter ----------------------------------------------------------------------------------------------------
@@ -83,6 +109,11 @@ def test_all_files_are_there():
     assert [path.stem for path in AGENTS] == ["data-engineer", "ml-evaluator", "ml-orchestrator"]
     assert COMMAND.is_file()
     assert SKILL.is_file()
+
+
+def test_what_is_shipped_is_what_stands_here():
+    """`ml-run init` writes the files of this repository: the copies in the package are equal to them."""
+    assert claude_files() == {f".claude/{path.relative_to(CLAUDE).as_posix()}": path.read_bytes() for path in FILES}
 
 
 def test_the_command_is_started_by_people_only():
@@ -141,7 +172,10 @@ def test_every_invocation_exists(path):
         check_invocation(line)
 
 
-@pytest.mark.parametrize("line", ["ml-run show latest --yaml", "ml-run --resum ID", "ml-run run --until deployment"])
+@pytest.mark.parametrize(
+    "line",
+    ["ml-run show latest --yaml", "ml-run --resum ID", "ml-run run --until deployment", "ml-run compare A --json"],
+)
 def test_a_wrong_invocation_is_noticed(line):
     """The check above does see an option or stage that is not there."""
     with pytest.raises(AssertionError):
@@ -187,6 +221,28 @@ def test_every_field_of_the_result_exists(path):
                 assert field in parts[part].model_fields, f"{path.name}: {piece}"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_word_of_the_json_exists(path):
+    """Every word in small letters that stands as code is a field, a key, a value, or known for another reason."""
+    text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+    words = {word for word in re.findall(r"`([^`\n]+)`", text) if re.fullmatch(r"[a-z][a-z_]+", word)}
+    assert not words - KNOWN_WORDS - {rule.topic for rule in load_profile("so").advice}
+
+
+def test_the_commands_that_only_look_run(tmp_path):
+    """What the files have an agent look with runs on a real finished run, and prints the fields they speak of."""
+    run = finished_run(tmp_path)
+    conclude(run.config, run.experiment)
+    lines = {line for path in FILES for line in invocations(path)}
+    for line in ("ml-run list --json", "ml-run show ID --json", "ml-run show latest --json", "ml-run sync --json"):
+        assert line in lines
+        done = ml_run(*shlex.split(line.replace("ID", run.experiment.id))[1:], cwd=tmp_path)
+        assert done.code == 0, done.err
+        told = json.loads(done.out)
+        assert set(told) <= {"run", "result", "runs", "omitted", "sent"}
+    assert run.experiment.result.is_file()
+
+
 # --- the skill and the profiles -------------------------------------------------------------------------------------
 
 
@@ -219,8 +275,28 @@ def test_config_keys_in_advice_exist():
 # --- through a real shell -------------------------------------------------------------------------------------------
 
 
+CREATES = [
+    "$(touch owned)",
+    "`touch owned`",
+    "a;touch owned",
+    "a|touch owned",
+    "../x",
+    "-rf",
+    "~",
+    "\x1b[31mred",
+    "\u202eabc",
+]
+"""What a shell or a path could make something of; the other names are those that ml-run refuses anyway."""
+
+
 @pytest.mark.parametrize(
-    "name", ["../x", "$(touch owned)", "`touch owned`", "-rf", "a" * 300, "a\x1b[31mb", "a\u202eb"]
+    "name",
+    [
+        *CREATES,
+        *[pytest.param(name, marks=pytest.mark.slow) for name in HOSTILE if not set(name) & {"\0", "\n", "'"}],
+        pytest.param("a" * 300, marks=pytest.mark.slow),
+    ],
+    ids=ascii,
 )
 def test_r33_hostile_names_through_the_commands_own_line(tmp_path, name):
     """The command's own line, filled in as it says and run by a shell: exit 2, nothing made, nothing interpreted."""
@@ -232,4 +308,15 @@ def test_r33_hostile_names_through_the_commands_own_line(tmp_path, name):
     )  # fmt: skip
     assert done.returncode == ExitCode.USAGE, done.stderr
     assert "the run's name" in done.stderr
+    assert json.loads(done.stdout)["exit_code"] == ExitCode.USAGE
+    assert not set(done.stderr + done.stdout) & {"\x1b", "\u202e"}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_r33_the_names_that_quotes_cannot_hold_are_never_run():
+    """The command's file has the model refuse a name with a single quote or a line break before any shell sees it."""
+    told = " ".join(COMMAND.read_text("utf-8").split())
+    assert "A name that holds a single quote or a line break is never valid: do not run it, tell the user." in told
+    for name in ("a'b", "a\nb"):
+        with pytest.raises(UsageError):
+            check_name(name)
