@@ -74,15 +74,6 @@ def test_an_option_like_name_is_a_usage_error(project):
     assert not (project / "experiments").exists()
 
 
-@pytest.mark.parametrize("word", ["doctor"])
-def test_a_command_of_a_later_version_is_not_taken_for_a_name(project, word):
-    """Words promised as commands never start a run by accident; the long form still can."""
-    done = ml_run(word, cwd=project)
-    assert done.code == 2
-    assert f"{word} is not in this version; for a run of that name: ml-run run {word}" in done.err
-    assert not (project / "experiments").exists()
-
-
 def test_an_option_before_a_command_is_explained(project):
     """`ml-run --json list` does not start a run called list."""
     done = ml_run("--json", "list", cwd=project)
@@ -99,7 +90,7 @@ def test_every_stage_can_be_the_value_of_until(project, stage):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--bogus"], ["a", "b"], ["doctor"], ["deploy"], ["../x"], ["--resume", "nothing"]]
+    "arguments", [["--bogus"], ["a", "b"], ["deploy"], ["../x"], ["--resume", "nothing"]]
 )
 def test_json_is_one_object_however_the_command_ends(project, arguments):
     """With --json a usage error, too, is one object on stdout with its exit code, and a line on stderr."""

@@ -40,8 +40,6 @@ FLAGS = {"--json", "--quiet", "--exit-zero", "--dry-run"}
 """Options without a value: a command may be looked for behind them."""
 DECIDING = {"run", "quickstart", "evaluate"}
 """Commands that end with a verdict, and tell CI of it."""
-NOT_YET = {"doctor"}
-"""Commands that later versions bring; as a first word they are not taken for a run's name."""
 
 
 class _RunByDefault(TyperGroup):
@@ -51,8 +49,6 @@ class _RunByDefault(TyperGroup):
         first = next((word for word in args if word not in FLAGS), None)
         if args and args[0] in FLAGS and first in self.commands:
             ctx.fail(f"write the command first: ml-run {first} {shlex.join(a for a in args if a != first)}")
-        if first in NOT_YET:
-            ctx.fail(f"{first} is not in this version; for a run of that name: ml-run run {first}")
         if not args or (args[0] not in self.commands and args[0] not in {"--help", "--version"}):
             args = ["run", *args]
         return super().parse_args(ctx, _resume_with_value(args))
@@ -298,7 +294,7 @@ def init_cli(
     text_field: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Field of the text; repeated: joined. Left out: found.")
     ] = None,
-    label_field: Annotated[str | None, typer.Option(metavar="NAME", help="Field of the label. Left out: found.")] = None,
+    label_field: Annotated[str | None, typer.Option(metavar="NAME", help="Field of the label; else: found.")] = None,
     claude_only: Annotated[bool, typer.Option("--claude-only", help="Write the files in .claude/ alone.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
     as_json: JsonOption = False,
@@ -306,7 +302,7 @@ def init_cli(
 ) -> None:
     """Write a config that fits your data, and .claude/.
 
-    Looks at fields, labels, languages and lengths; says what it took for what, and why. Asks nothing, overwrites nothing.
+    Looks at fields, labels, language and lengths; says what it took for what, and why. It overwrites nothing.
     """
     from ml_run import starting
 
@@ -318,6 +314,26 @@ def init_cli(
             console.print_json(started.told())
         else:
             console.print_lines(lambda width: starting.started_screen(started, width))
+
+
+@app.command("doctor")
+def doctor_cli(
+    config: ConfigOption = CONFIG, overrides: SetOption = None, as_json: JsonOption = False, quiet: QuietOption = False
+) -> None:
+    """Is this machine fit: packages, model, memory, time, store.
+
+    Writes nothing. Exit code 2: something has to be set up first; 7: the tracking store alone fails.
+    """
+    from ml_run import fitness
+
+    with console.showing(quiet=quiet):
+        found = fitness.examine(config, overrides or (), Path.cwd(), usual=config == CONFIG)
+    with _code_for_gone_reader(found.exit_code):
+        if as_json:
+            console.print_json(found.told())
+        else:
+            console.print_lines(lambda width: fitness.fitness_screen(found, width))
+    raise typer.Exit(found.exit_code)
 
 
 @app.command("quickstart")

@@ -182,7 +182,7 @@ def columned(rows: Sequence[tuple[Mark, str, str]], width: int) -> list[Line]:
     names = max((len(name) for _, name, _ in rows), default=0)
     lines = []
     for mark, name, said in rows:
-        start = f"{name:<{names}}  "
+        start = f"{name:<{names}}  " if names else ""
         if width < _NARROW:
             start, said = "", f"{name}: {said}" if name else said  # noqa: PLW2901 -- the name goes with it
         first, *more = _unbroken(visible(said), width - 2 - len(start)) or [""]

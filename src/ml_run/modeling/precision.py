@@ -29,12 +29,15 @@ class Choice:
     why: str
 
 
-def choose(wanted: Literal["auto", "float32", "bf16"], device: "torch.device") -> Choice:
+def choose(
+    wanted: Literal["auto", "float32", "bf16"], device: "torch.device", speed: float | None = None
+) -> Choice:
     """Settle the arithmetic of a training's steps.
 
     Args:
         wanted: `training.precision` of the config.
         device: where the model trains.
+        speed: what `bf16_speed` would say; left out: asked where it is needed.
     """
     import torch
 
@@ -45,7 +48,7 @@ def choose(wanted: Literal["auto", "float32", "bf16"], device: "torch.device") -
         return Choice("bf16", "the GPU has bf16") if able else Choice("float32", "the GPU has no bf16")
     if device.type != "cpu":
         return Choice("float32", f"bf16 is not tried on {device.type}")
-    speed = bf16_speed()
+    speed = bf16_speed() if speed is None else speed
     return Choice("bf16" if speed >= _WORTH_IT else "float32", f"bf16 was measured {speed:.2f} times as fast")
 
 
@@ -54,10 +57,7 @@ def bf16_speed() -> float:
 
     The answer is kept in the user's cache folder. Where that cannot be written, it is measured again each time.
     """
-    import torch
-
-    key = f"{machine.processor()[:16]} torch {torch.__version__} threads {torch.get_num_threads()}"
-    file = machine.cache_folder() / _FILE
+    key, file = _key(), machine.cache_folder() / _FILE
     known = _read(file)
     if key not in known:
         known[key] = round(measure_bf16(), 3)
@@ -67,6 +67,17 @@ def bf16_speed() -> float:
         except OSError:
             pass
     return known[key]
+
+
+def known_speed() -> float | None:
+    """What `bf16_speed` has kept of this machine; None when it was never asked."""
+    return _read(machine.cache_folder() / _FILE).get(_key())
+
+
+def _key() -> str:
+    import torch
+
+    return f"{machine.processor()[:16]} torch {torch.__version__} threads {torch.get_num_threads()}"
 
 
 def measure_bf16() -> float:

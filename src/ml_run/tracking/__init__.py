@@ -6,6 +6,7 @@ raises `StoreError`, within seconds.
 
 from ml_run.tracking.content import DIGEST, EXPERIMENT_ID
 from ml_run.tracking.live import live
+from ml_run.tracking.looking import look_at_store
 from ml_run.tracking.models import (
     CANDIDATE,
     PREVIOUS,
@@ -29,6 +30,7 @@ __all__ = [
     "aliases",
     "download_model",
     "live",
+    "look_at_store",
     "point_alias",
     "register_version",
     "registered_name",

@@ -98,7 +98,7 @@ def connect(config: Config, project: Path) -> Store:
         for name, level in _NOISY.items():
             logging.getLogger(name).setLevel(level)
         if not uri.startswith(SQLITE):
-            _probe(uri)
+            probe(uri)
             return Store(uri, MlflowClient(uri, uri), None)
         artifacts = project.absolute() / EXPERIMENTS / _ARTIFACTS
         sqlite.prepare(Path(uri.removeprefix(SQLITE)), artifacts)
@@ -162,7 +162,7 @@ def _innermost(error: BaseException) -> str:
     return str(text).strip().partition("\n")[0]
 
 
-def _probe(uri: str) -> None:
+def probe(uri: str) -> None:
     """Raise OSError soon when a database server is away: SQLAlchemy's retries in MLflow take 100 seconds."""
     address = urlsplit(uri)
     kind = address.scheme.partition("+")[0]

@@ -1,0 +1,120 @@
+"""How fast this machine trains: steps of a model of the right width and few layers, for some seconds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ml_run.fitness.demand import Speed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+    from ml_run.fitness.shapes import ModelShape
+    from ml_run.modeling.precision import Precision
+
+_SECONDS = 5.0
+_FEW, _MORE = 1, 3
+"""Layers of the two models: their difference is what a layer takes, the rest what comes once."""
+_TOKENS = 1_024
+_PIECES = 1_000
+_ROUNDS = 20
+_OPTIMIZER, _BUSY = "optimizer", "busy"
+
+
+def measure_speed(shape: ModelShape, length: int, precision: Precision, device: torch.device) -> Speed:
+    """Train two models of the width of `shape` on random tokens for five seconds, and reckon up to all its layers.
+
+    On a processor its own time is taken, which other processes disturb least, over the threads that share it.
+
+    Args:
+        shape: the model that is meant.
+        length: tokens of a row.
+        precision: of the products, as training would choose.
+        device: where to train.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        models = {layers: _built(shape, layers, length, precision, device) for layers in (_FEW, _MORE)}
+        rows = max(1, _TOKENS // length)
+        tokens = torch.randint(5, _PIECES, (rows, length), device=device)
+    optimizer = torch.optim.AdamW(models[_MORE].parameters())
+    work: dict[str, Callable[[], object]] = {
+        str(layers): partial(_step, model, tokens, precision, device) for layers, model in models.items()
+    }
+    taken = _times(work | {_OPTIMIZER: optimizer.step}, device)
+    few, more = taken[str(_FEW)], taken[str(_MORE)]
+    whole = few + (shape.layers - _FEW) * max(0.0, more - few) / (_MORE - _FEW)
+    weights = sum(weight.numel() for weight in models[_MORE].parameters())
+    return Speed(whole / (rows * length), taken[_OPTIMIZER] / weights, taken[_BUSY])
+
+
+def _times(work: dict[str, Callable[[], object]], device: torch.device) -> dict[str, float]:
+    """Median seconds of each piece of work, done in turns, and under `_BUSY` how much longer it really took."""
+    import torch
+
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    taken: dict[str, list[float]] = {name: [] for name in work}
+    real, own = 0.0, 0.0
+    end = time.monotonic() + _SECONDS
+    for number in range(_ROUNDS):
+        for name, piece in work.items():
+            wall, processor = _time(piece, device)
+            seconds = processor / threads if device.type == "cpu" else wall
+            if number:  # the first round loads what the others use
+                taken[name].append(seconds)
+                real, own = real + wall, own + seconds
+        if number and time.monotonic() > end:
+            break
+    return {name: statistics.median(seconds) for name, seconds in taken.items()} | {_BUSY: real / max(own, 1e-9)}
+
+
+def _built(shape: ModelShape, layers: int, length: int, precision: Precision, device: torch.device) -> Any:
+    import torch
+    from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
+
+    from ml_run.modeling import compute
+    from ml_run.results import Compute
+
+    model: Any = XLMRobertaForSequenceClassification(
+        XLMRobertaConfig(
+            vocab_size=_PIECES,
+            hidden_size=shape.hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=shape.inner,
+            max_position_embeddings=length + 2,
+            type_vocab_size=1,
+            pad_token_id=1,
+        )
+    )
+    model.to(device)
+    threads = torch.get_num_threads()
+    how = Compute(precision=precision, why="", attention_dropout=True, allocator="system", threads=threads)
+    compute.apply(how, model, device)
+    return model.train()
+
+
+def _step(model: Any, tokens: torch.Tensor, precision: Precision, device: torch.device) -> None:
+    import torch
+
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        logits = model(input_ids=tokens).logits
+    logits.float().square().mean().backward()
+
+
+def _time(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
+    """Seconds by the clock, and of this process's processor time."""
+    import torch
+
+    start, processor = time.monotonic(), time.process_time()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.monotonic() - start, time.process_time() - processor
