@@ -9,6 +9,7 @@ import yaml
 
 from conftest import LABELS, make_rows, write_jsonl, write_project
 from harness import cold_ml_run, ml_run
+from ml_run import __version__
 from ml_run.results import STAGES
 from test_experiment import HOSTILE
 
@@ -43,6 +44,12 @@ def test_r51_light_commands_import_nothing_heavy(tmp_path, arguments):
     modules = set(done.stdout.split("MODULES ")[1].split())
     assert "ml_run" in modules
     assert not modules & HEAVY
+
+
+def test_the_version_is_printed_and_nothing_else(tmp_path):
+    """`--version` is an answer, exit 0, not the start of a command."""
+    done = ml_run("--version", cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, f"{__version__}\n", "")
 
 
 def test_help_names_the_commands_and_the_exit_codes(tmp_path):
