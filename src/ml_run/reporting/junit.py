@@ -147,14 +147,16 @@ def _document(name: str, cases: list[_Case], facts: dict[str, str], said: str = 
     ET.SubElement(suite, "system-out").text = _clean_lines(said)
     ET.SubElement(suite, "system-err")
     ET.indent(suites)
-    return ET.tostring(suites, encoding="utf-8", xml_declaration=True) + b"\n"
+    content: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return content + b"\n"
 
 
 def _add_case(suite: ET.Element, case: _Case) -> None:
     element = ET.SubElement(suite, "testcase", name=_clean(case.name), classname=_CLASS, time="0")
     if case.outcome:
-        kind = {"type": case.kind} if case.kind else {}
-        outcome = ET.SubElement(element, case.outcome, message=_clean(case.message), **kind)
+        outcome = ET.SubElement(element, case.outcome, message=_clean(case.message))
+        if case.kind:
+            outcome.set("type", case.kind)
         outcome.text = _clean_lines(case.details) or None
 
 
