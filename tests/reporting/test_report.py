@@ -448,6 +448,16 @@ def test_synthetic_data_is_called_so_above_everything(tmp_path, hostile):
     assert "| FAIL | SYNTHETIC data. " in (tmp_path / ".claude/reports/_registry.md").read_text("utf-8")
 
 
+def test_quoted_texts_say_which_language_they_are_in(tmp_path):
+    """A screen reader speaks Somali as Somali; where the language is unknown, nothing is claimed."""
+    _, page = written(tmp_path, make_finished(tmp_path))
+    quotes = page.all("blockquote")
+    assert quotes
+    assert all(attributes == {"dir": "auto", "lang": "so"} for attributes in quotes)
+    _, page = written(tmp_path, make_finished(tmp_path, data=make_data(language=None)))
+    assert all(attributes == {"dir": "auto"} for attributes in page.all("blockquote"))
+
+
 # --- form of the page -----------------------------------------------------------------------------------------------
 
 

@@ -226,6 +226,8 @@ class Document:
     """What must not be overlooked, above everything else; empty for most runs."""
     opening: Opening
     sections: tuple[Section, ...]
+    language: str = ""
+    """Code of the language of the quoted texts, so that they are spoken as what they are; empty where it is unknown."""
 
 
 def paragraph(*pieces: Loose) -> Paragraph:

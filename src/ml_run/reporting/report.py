@@ -103,14 +103,20 @@ def data_document(place: Place, prepared: PreparedData) -> Document:
     about = rich(f"{listed(counts)} · " if counts else "", "fingerprint ", Code(prepared.fingerprint[:12]))
     name = place.shown(splits[0].source) if splits else place.experiment.project.name
     banner = SYNTHETIC if prepared.synthetic else ""
-    return Document("Data check", name, about, banner, data_opening(prepared), tuple(data_parts(place, prepared)))
+    parts = tuple(data_parts(place, prepared))
+    return Document("Data check", name, about, banner, data_opening(prepared), parts, _language(prepared))
 
 
 def build_document(facts: Facts) -> Document:
     """All that the report says, decision first."""
     about = rich(Code(facts.run.id), f" · begun {facts.run.created[:19].replace('T', ' ')} UTC")
     banner = SYNTHETIC if facts.synthetic else ""
-    return Document("Report of the run", facts.run.name, about, banner, opening(facts), tuple(_sections(facts)))
+    sections = tuple(_sections(facts))
+    return Document("Report of the run", facts.run.name, about, banner, opening(facts), sections, _language(facts.data))
+
+
+def _language(prepared: PreparedData | None) -> str:
+    return prepared.language.code if prepared and prepared.language else ""
 
 
 def _sections(facts: Facts) -> list[Section]:
