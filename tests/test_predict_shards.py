@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from conftest import make_rows, write_jsonl
-from harness import QUIET, REMOVED
+from harness import QUIET, REMOVED, Command
 from predicting_harness import lines, predict, project_with_model, refusal, told
 
 BAD = ['{"id": "bad", "text": ""}', '{"id": "torn", "te', ""]
@@ -170,8 +171,9 @@ def test_without_ray_one_line_names_the_install_command(project, source, tmp_pat
     [
         (["--engine", "spark"], "--engine spark cannot be"),
         (["--engine", "ray", "--workers", "0"], "--workers 0 cannot be"),
+        (["--engine", "ray", "--gpus", "-1"], "--gpus -1.0 cannot be"),
         (["--engine", "ray", "--address", "10.0.0.1"], "--address 10.0.0.1 cannot be"),
-        (["--workers", "3"], "--workers and --address go with --engine ray"),
+        (["--workers", "3"], "--workers, --gpus and --address go with --engine ray"),
     ],
 )
 def test_an_option_that_means_nothing_is_refused(project, source, tmp_path, arguments, found):
@@ -198,3 +200,68 @@ def test_on_ray_the_bytes_are_those_of_this_process(source, tmp_path, model, tar
         assert (tmp_path / name).read_bytes() == (tmp_path / f"here-{name}").read_bytes()
     left = sorted(path.name for path in tmp_path.iterdir() if path.name != "project")
     assert left == sorted(f"{before}{target}{end}" for before in ("", "here-") for end in ("", ".rejected.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def many(project, tmp_path_factory):
+    """200,000 short rows in four files, one of them bad in each 10,000, and what this process makes of them."""
+    folder = tmp_path_factory.mktemp("many")
+    texts = [row["text"] for row in make_rows(600, 5)]
+    for number in range(4):
+        rows = [{"id": f"{number}-{n}", "text": texts[n % 600]} for n in range(50_000)]
+        write_jsonl(folder / f"in/{number}.jsonl", [row if n % 10_000 else {"id": n} for n, row in enumerate(rows)])
+    result = told(predict(project, folder / "in", folder / "here.jsonl", timeout=1800))
+    assert (result["rows"], result["reasons"]) == (199_980, {"missing_field": 20})
+    return folder
+
+
+def begun(project, many, target, *args, env=None):
+    """A job on Ray that has written some shards, and not all."""
+    command = Command(
+        ("predict", many / "in", target, "--engine", "ray", "--quiet", "--json", *args), project, env
+    )  # fmt: skip
+    shards = target.with_name(f".{target.name}.ml-run") / "shards"
+    deadline = time.monotonic() + 900
+    while len(list(shards.glob("*/0*.json"))) < 8 and command.alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert command.alive(), command.wait().err
+    return command
+
+
+def check_every_row_once(many, target):
+    """OUT and its rejects are, byte for byte, what this process makes of all rows."""
+    for end in ("", ".rejected.jsonl"):
+        assert (target.parent / f"{target.name}{end}").read_bytes() == (many / f"here.jsonl{end}").read_bytes()
+    found = [(row["file"][-7:], row["line"]) for row in lines(target)]
+    assert found == [(f"{number}.jsonl", n + 1) for number in range(4) for n in range(50_000) if n % 10_000]
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_loses_no_row_and_doubles_none(project, many, tmp_path, monkeypatch):
+    """Three nodes score 200,000 rows; one is killed in the middle; every row is there once, in its order."""
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # loopback, and nothing beyond
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    try:
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        env = {"RAY_ADDRESS": cluster.address}
+        command = begun(project, many, tmp_path / "out.jsonl", "--address", "auto", "--workers", "3", env=env)
+        cluster.remove_node(nodes[0], allow_graceful=False)
+        result = told(command.wait(1800))
+    finally:
+        cluster.shutdown()
+    assert (result["rows"], result["rejected"]) == (199_980, 20)
+    check_every_row_once(many, tmp_path / "out.jsonl")
+
+
+@pytest.mark.slow
+def test_a_driver_that_dies_is_followed_by_one_that_goes_on(project, many, tmp_path):
+    """Kill -9 of the process that asked; the same command again goes on with the shards that lack."""
+    pytest.importorskip("ray")
+    begun(project, many, tmp_path / "out.jsonl", "--workers", "2").kill()
+    done = predict(project, many / "in", tmp_path / "out.jsonl", "--engine", "ray", "--workers", "2", timeout=1800)
+    assert 0 < told(done)["resumed_after"] < 199_980
+    check_every_row_once(many, tmp_path / "out.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.rejected.jsonl"]

@@ -424,6 +424,7 @@ def predict_cli(
     ] = False,
     engine: Annotated[str, typer.Option(metavar="local|ray", help="Where: in this process, or a cluster.")] = "local",
     workers: Annotated[int, typer.Option(metavar="N", help="Workers of the cluster.")] = 1,
+    gpus: Annotated[float, typer.Option(metavar="N", help="GPUs that each worker asks for; 0.5: two share one.")] = 0,
     address: Annotated[str, typer.Option(metavar="CLUSTER", help="local, auto, or ray://host:port.")] = "local",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -435,7 +436,7 @@ def predict_cli(
     """
     from ml_run import predicting
 
-    compute = predicting.compute_of(engine, workers, address)
+    compute = predicting.compute_of(engine, workers, gpus, address)
     place, fields = predicting.place_of(source), tuple(text_field or ())
     request = predicting.Request(place, target, model, fields, abstain_below, restart, compute)
     try:

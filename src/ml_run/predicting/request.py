@@ -12,7 +12,7 @@ from ml_run.config.sections import ComputeConfig
 from ml_run.errors import UsageError
 from ml_run.predicting.inputs import is_url
 
-_REMEDY = "--engine local or ray; --workers 1 or more; --address auto, local or ray://host:port"
+_REMEDY = "--engine local or ray; --workers 1 or more; --gpus 0 or more; --address auto, local or ray://host:port"
 
 
 def place_of(source: str) -> Path | str:
@@ -20,22 +20,23 @@ def place_of(source: str) -> Path | str:
     return source if is_url(source) else Path(source)
 
 
-def compute_of(engine: str, workers: int, address: str) -> ComputeConfig:
-    """Where to do the work.
+def compute_of(engine: str, workers: int, gpus: float, address: str) -> ComputeConfig:
+    """Where to do the work, by workers that ask for so many GPUs each.
 
     Raises:
         UsageError: a value means nothing, or there is nothing to which it could apply.
     """
+    asked = {"engine": engine, "workers": workers, "gpus_per_worker": gpus, "address": address}
     try:
-        compute = ComputeConfig.model_validate({"engine": engine, "workers": workers, "address": address})
+        compute = ComputeConfig.model_validate(asked)
     except ValidationError as error:
         wrong = error.errors()[0]
-        name, value = wrong["loc"][0], wrong["input"]
-        raise UsageError(f"--{name} {value} cannot be", remedy=_REMEDY) from None
+        option = str(wrong["loc"][0]).partition("_")[0]
+        raise UsageError(f"--{option} {wrong['input']} cannot be", remedy=_REMEDY) from None
     if engine == "ray":
         cluster.refuse_missing("--engine ray")
     if engine == "local" and compute != ComputeConfig():
-        raise UsageError("--workers and --address go with --engine ray", remedy="add it, or leave them out")
+        raise UsageError("--workers, --gpus and --address go with --engine ray", remedy="add it, or leave them out")
     return compute
 
 
