@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _HALF = 0.5
 """A class is named where another test set could find that fewer than half of its texts are found, or rightly named."""
 _NAMED = 4
+_BEGINNING = "Do not rely on"
+"""Each warning begins so."""
 
 
 def reliance(evaluation: Evaluation, *, synthetic: bool = False) -> Section:
@@ -33,7 +35,13 @@ def weaknesses(evaluation: Evaluation) -> list[Rich]:
     warnings = unreliable(evaluation)
     more = f" And {number_of(len(warnings) - 1, 'warning')} more, below." if warnings[1:] else ""
     said = [rich(Strong("Wrong most often: "), pairs[0], ".")] if pairs else []
-    return [*said, rich(warnings[0], more)] if warnings else said
+    return [*said, rich(_emphasised(warnings[0]), more)] if warnings else said
+
+
+def _emphasised(warning: Loose) -> Rich:
+    first, *rest = rich(warning)
+    assert isinstance(first, str), "each warning begins with words of ours"
+    return rich(Strong(_BEGINNING), first.removeprefix(_BEGINNING), *rest)
 
 
 def unreliable(evaluation: Evaluation) -> list[Loose]:
