@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from ml_run.errors import Interrupted, StoreError
 from ml_run.events import emit, logger
+from ml_run.redaction import mask_uris
 from ml_run.tracking import content, runs
 from ml_run.tracking.store import connect, store_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ml_run.config import Config
     from ml_run.experiment import Experiment
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from ml_run.tracking.store import Store
 
 _SECONDS_BETWEEN = 3.0
-_SECONDS_TO_FLUSH = 12.0
+_SECONDS_TO_END = 10.0
+_MOST_WAITING = 100_000
+"""Points that are kept for a store that is away; of the rest, `send` knows from the journal."""
 
 
 @contextmanager
@@ -79,7 +82,9 @@ class _Mirror(logging.Handler):
         super().__init__()
         self._store, self._run_id = store, run_id
         self._waiting: deque[Point] = deque()
+        self._unsent: list[Point] = []
         self._stage = ""
+        self._status: EndStatus = "FAILED"
         self._store_failed = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
@@ -92,7 +97,7 @@ class _Mirror(logging.Handler):
         """Take note of one event; never waits for the store."""
         event, data = getattr(record, "event", ""), getattr(record, "data", {})
         try:
-            if event == "metrics":
+            if event == "metrics" and len(self._waiting) < _MOST_WAITING:
                 self._waiting.extend(content.event_points(data))
             elif event in {"stage_started", "stage_failed"}:
                 self._stage = str(data.get("stage", ""))
@@ -100,24 +105,26 @@ class _Mirror(logging.Handler):
             self.handleError(record)
 
     def end(self, status: EndStatus) -> None:
-        """Send what is left, waiting a bounded time for it, and close the MLflow run."""
+        """Send what is left and close the MLflow run, waiting a bounded time for both."""
         logger.removeHandler(self)
+        self._status = status
         self._ended.set()
-        self._thread.join(_SECONDS_TO_FLUSH)
-        try:
-            with store_faults(self._store.uri):
-                if status != "FINISHED" and self._stage:
-                    self._store.client.set_tag(self._run_id, content.STAGE, self._stage)
-                self._store.client.set_terminated(self._run_id, status)
-        except StoreError as error:
-            self._warn_once(error)
+        self._thread.join(_SECONDS_TO_END)
+        if self._thread.is_alive():
+            silent = f"the tracking store did not answer within {_SECONDS_TO_END:g} seconds"
+            self._warn_once(StoreError(silent, where=mask_uris(self._store.uri)))
 
     def _run(self) -> None:
+        while not self._ended.wait(_SECONDS_BETWEEN):
+            self._try(self._send)
+        self._try(self._send)
+        self._try(self._close)
+
+    def _try(self, step: Callable[[], None]) -> None:
+        """Take one step; a store that fails is tried again at the next one."""
         try:
             with store_faults(self._store.uri):
-                while not self._ended.wait(_SECONDS_BETWEEN):
-                    self._send()
-                self._send()
+                step()
         except StoreError as error:
             self._warn_once(error)
 
@@ -127,5 +134,12 @@ class _Mirror(logging.Handler):
             _warn(error)
 
     def _send(self) -> None:
-        points = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        runs.log_points(self._store, self._run_id, points)
+        while self._waiting and len(self._unsent) < _MOST_WAITING:
+            self._unsent.append(self._waiting.popleft())
+        runs.log_points(self._store, self._run_id, self._unsent)
+        self._unsent.clear()  # only now: what the store did not take is sent again
+
+    def _close(self) -> None:
+        if self._status != "FINISHED" and self._stage:
+            self._store.client.set_tag(self._run_id, content.STAGE, self._stage)
+        self._store.client.set_terminated(self._run_id, self._status)

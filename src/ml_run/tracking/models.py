@@ -6,38 +6,35 @@ import os
 import re
 import shutil
 from contextlib import contextmanager
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_run import files
 from ml_run.errors import StoreError
 from ml_run.experiment import read_record
+from ml_run.modeling.foreign import refuse_foreign
 from ml_run.redaction import mask_uris
 from ml_run.results import TrainedModel
 from ml_run.tracking import content, runs
 from ml_run.tracking.content import DIGEST
-from ml_run.tracking.store import connect, large_transfer, store_faults
+from ml_run.tracking.packing import logged_model
+from ml_run.tracking.store import asked_once, connect, large_transfer, refuse_nonsense, store_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
-    from mlflow.models import ModelSignature
 
     from ml_run.config import Config
     from ml_run.experiment import Experiment
     from ml_run.tracking.store import Store
 
-_LOADER = "ml_run.modeling.pyfunc_model"
 _SCRATCH = "mlflow"
 _MODEL_IN_ARTEFACTS = "data/model"
-_PINNED = ("mlflow", "numpy", "pandas", "pydantic")
-_TRANSFORMER = ("torch", "transformers", "tokenizers", "safetensors")
-_LINEAR = ("scikit-learn", "scipy", "skops")
 _OVERRIDE = "ml_run.override"
-_EXAMPLE = "text to classify"  # no row of the user's: everybody who may read the registry sees it
+_LARGEST = 1_200_000_000
+"""Bytes of a model of which nothing is known yet: xlm-roberta-base."""
 CANDIDATE, PRODUCTION, PREVIOUS = "candidate", "production", "previous"
 
 
@@ -52,14 +49,15 @@ def aliases(config: Config, project: Path) -> dict[str, str]:
     """Which version each alias points at; empty while nothing is registered. Raises StoreError."""
     from mlflow.exceptions import MlflowException
 
-    store = connect(config, project)
+    store, name = connect(config, project), registered_name(config, project)
     with store_faults(store.uri):
         try:
-            model = store.client.get_registered_model(registered_name(config, project))
+            model = store.client.get_registered_model(name)
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return {}
             raise
+        refuse_nonsense(store, model.name == name)
         return {alias: str(version) for alias, version in model.aliases.items()}
 
 
@@ -78,6 +76,7 @@ def version_tags(config: Config, project: Path, version: str) -> dict[str, str]:
     store = connect(config, project)
     with store_faults(store.uri):
         found = store.client.get_model_version(registered_name(config, project), version)
+        refuse_nonsense(store, str(found.version) == version)
         return dict(found.tags)
 
 
@@ -85,13 +84,13 @@ def download_model(config: Config, project: Path, version: str, folder: Path) ->
     """Fetch the model folder of a registered version into `folder`, sealed, with the content it was registered with.
 
     Raises:
-        StoreError: it cannot be fetched, or is not what was registered.
+        StoreError: it cannot be fetched, is not what was registered, or could bring code.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     store, name = connect(config, project), registered_name(config, project)
     with files.atomic_folder(folder) as temporary, files.scratch_folder(folder.parent, _SCRATCH) as scratch:
-        with store_faults(store.uri), large_transfer():
+        with store_faults(store.uri), large_transfer(_LARGEST):
             tags = store.client.get_model_version(name, version).tags
             source = store.client.get_model_version_download_uri(name, version)
             repository = get_artifact_repository(source, store.uri, store.uri)
@@ -103,6 +102,7 @@ def download_model(config: Config, project: Path, version: str, folder: Path) ->
                 where=mask_uris(store.uri),
                 remedy="somebody changed it in the store; deploy another version",
             )
+        refuse_foreign(fetched)
         shutil.copytree(fetched, temporary, dirs_exist_ok=True, copy_function=shutil.copyfile)
 
 
@@ -129,17 +129,27 @@ def register_version(config: Config, experiment: Experiment, override: str | Non
         run = runs.find_run(store, folder, experiment) or runs.open_run(store, folder, experiment)
         name = registered_name(config, experiment.project)
         digest = read_record(experiment.training_record, TrainedModel).digest
-        version = find_version(store, name, run.info.run_id, digest) or _create_version(store, name, run, experiment)
+        version = find_version(store, name, run, digest) or _create_version(store, name, run, experiment)
         if override is not None:
             store.client.set_model_version_tag(name, version, _OVERRIDE, override)
     return version
 
 
-def find_version(store: Store, name: str, run_id: str, digest: str) -> str | None:
-    """The version that was registered from an MLflow run with this very model, or None."""
-    found = store.client.search_model_versions(f"run_id = '{run_id}'")
-    versions = [v.version for v in found if v.name == name and v.tags.get(DIGEST) == digest]
-    return str(max(versions, key=int)) if versions else None
+def find_version(store: Store, name: str, run: Run, digest: str) -> str | None:
+    """The version that was registered from an MLflow run with this very model, or None.
+
+    One that a store made twice, since its answer was lost on the way, is left once: the first.
+    """
+    found = store.client.search_model_versions(f"run_id = '{run.info.run_id}'")
+    versions = sorted((v for v in found if v.name == name and v.tags.get(DIGEST) == digest), key=_number)
+    for twin in versions[1:]:
+        if not twin.aliases:
+            store.client.delete_model_version(name, str(twin.version))
+    return str(versions[0].version) if versions else None
+
+
+def _number(version: ModelVersion) -> int:
+    return int(version.version)
 
 
 def _create_version(store: Store, name: str, run: Run, experiment: Experiment) -> str:
@@ -150,8 +160,8 @@ def _create_version(store: Store, name: str, run: Run, experiment: Experiment) -
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    model_id = _logged_model(store, name, run, experiment)
-    with _global_uri(store.uri):
+    model_id = logged_model(store, name, run, experiment)
+    with _global_uri(store.uri), asked_once():
         version: ModelVersion = store.client.create_model_version(
             name,
             f"models:/{model_id}",
@@ -159,71 +169,8 @@ def _create_version(store: Store, name: str, run: Run, experiment: Experiment) -
             tags=content.origin_tags(experiment),
             model_id=model_id,
         )
+    refuse_nonsense(store, version.name == name)
     return str(version.version)
-
-
-def _logged_model(store: Store, name: str, run: Run, experiment: Experiment) -> str:
-    """Id of the run's model in the store's artefacts; uploaded unless a killed process had just done so."""
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-
-    tags = content.origin_tags(experiment)
-    for output in run.outputs.model_outputs if run.outputs else []:
-        if store.client.get_logged_model(output.model_id).tags.get(DIGEST) == tags[DIGEST]:
-            return str(output.model_id)
-    files.sweep(experiment.folder)  # a copy of the model left by a killed process may fill the disk
-    logged = store.client.create_logged_model(run.info.experiment_id, name, run.info.run_id, tags=tags)
-    with files.scratch_folder(experiment.folder, _SCRATCH) as scratch:
-        packed = scratch / "packed"
-        pack(experiment, packed, logged.model_id, run.info.run_id)
-        with large_transfer():
-            store.client.log_model_artifacts(logged.model_id, str(packed))
-    store.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    store.client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    return str(logged.model_id)
-
-
-def pack(experiment: Experiment, target: Path, model_id: str, run_id: str) -> None:
-    """Write the model in MLflow's format to the folder `target`: the sealed model, our code, pins, signature.
-
-    MLflow neither loads the model nor guesses its requirements; no pickle is written.
-    """
-    import mlflow.pyfunc
-    import pandas as pd
-    from mlflow.models import Model
-
-    import ml_run
-
-    record = read_record(experiment.training_record, TrainedModel)
-    mlflow.pyfunc.save_model(
-        str(target),
-        loader_module=_LOADER,
-        data_path=str(experiment.model),
-        code_paths=[str(Path(ml_run.__file__).parent)],
-        mlflow_model=Model(artifact_path="model", run_id=run_id, model_uuid=model_id, model_id=model_id),
-        signature=_signature(record.labels),
-        input_example=pd.DataFrame({"text": [_EXAMPLE]}),
-        pip_requirements=[f"{package}=={_public_version(package)}" for package in _needed(record)],
-        metadata={"synthetic": record.synthetic, "model_digest": record.digest},
-    )
-    for cached in target.rglob("__pycache__"):
-        shutil.rmtree(cached)
-
-
-def _needed(model: TrainedModel) -> tuple[str, ...]:
-    return *_PINNED, *(_LINEAR if model.linear else _TRANSFORMER)
-
-
-def _public_version(package: str) -> str:
-    return installed_version(package).partition("+")[0]  # 2.13.0+cpu is no version that PyPI knows
-
-
-def _signature(labels: tuple[str, ...]) -> ModelSignature:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
-    probabilities = [ColSpec(DataType.double, f"p_{label}") for label in labels]
-    answer = Schema([ColSpec(DataType.string, "label"), *probabilities])
-    return ModelSignature(Schema([ColSpec(DataType.string, "text")]), answer)
 
 
 @contextmanager

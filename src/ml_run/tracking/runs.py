@@ -9,7 +9,7 @@ from ml_run.events import one_line
 from ml_run.experiment import is_locked, list_experiments, read_record
 from ml_run.results import PreparedData
 from ml_run.tracking import content
-from ml_run.tracking.store import large_transfer
+from ml_run.tracking.store import asked_once, large_transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,9 +57,15 @@ def _folder_name(name: str) -> str:
 
 
 def find_run(store: Store, experiment_id: str, experiment: Experiment) -> Run | None:
-    """The MLflow run that mirrors `experiment`, or None."""
+    """The MLflow run that mirrors `experiment`, or None.
+
+    One that a store made twice, since its answer was lost on the way, is left once: the first.
+    """
     key = content.run_key(experiment.read_run())
-    found = store.client.search_runs([experiment_id], f"tags.`{content.KEY}` = '{key}'", max_results=1)
+    filtered = f"tags.`{content.KEY}` = '{key}'"
+    found = store.client.search_runs([experiment_id], filtered, order_by=["attributes.start_time ASC"])
+    for twin in found[1:]:
+        store.client.delete_run(twin.info.run_id)
     return found[0] if found else None
 
 
@@ -68,7 +74,8 @@ def open_run(store: Store, experiment_id: str, experiment: Experiment) -> Run:
     run = find_run(store, experiment_id, experiment)
     tags = content.run_tags(experiment)
     if run is None:
-        run = store.client.create_run(experiment_id, tags=tags, run_name=experiment.read_run().name)
+        with asked_once():
+            run = store.client.create_run(experiment_id, tags=tags, run_name=experiment.read_run().name)
     log_values(store, run, tags, content.parameters(experiment))
     return run
 
@@ -135,9 +142,14 @@ def _dataset(split: SplitSummary, data_fingerprint: str) -> DatasetInput:
 
 def log_artefacts(store: Store, run_id: str, experiment: Experiment) -> None:
     """Copy reports, config and evaluation into the store."""
-    with large_transfer():
-        for path, folder in content.artefacts(experiment):
+    for path, folder in content.artefacts(experiment):
+        with large_transfer(largest_file(path)):
             store.client.log_artifact(run_id, str(path), folder)
+
+
+def largest_file(path: Path) -> int:
+    """Bytes of a file, or of the largest file in a folder."""
+    return max((file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file()), default=0)
 
 
 def close_killed_runs(store: Store, experiment_id: str, project: Path) -> None:

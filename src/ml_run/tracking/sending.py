@@ -52,7 +52,7 @@ def _version(config: Config, store: Store, name: str, run: Run, experiment: Expe
     if not experiment.verdict.is_file():
         return None
     digest = read_record(experiment.training_record, TrainedModel).digest
-    found = models.find_version(store, name, run.info.run_id, digest)
+    found = models.find_version(store, name, run, digest)
     if found or read_record(experiment.verdict, Verdict).overall != "PASS":
         return found
     version = models.register_version(config, experiment)

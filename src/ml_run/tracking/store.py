@@ -17,7 +17,7 @@ from ml_run.errors import StoreError
 from ml_run.events import one_line
 from ml_run.experiment import EXPERIMENTS
 from ml_run.redaction import MASK, mask_uris, uri_passwords
-from ml_run.tracking import sqlite
+from ml_run.tracking import postgres, sqlite
 from ml_run.tracking.sqlite import SQLITE
 
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from ml_run.config import Config
 
 _ARTIFACTS = "mlruns"
-_LARGE_TRANSFER_SECONDS = "600"
+_SECONDS_TO_ANSWER = 5
+_SLOWEST_STORE = 2_000_000
+"""Bytes a second at which a server passes on, at the least, what it was sent."""
 _PROBE_SECONDS = 5
+_TIMEOUT, _RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _DATABASE_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mssql": 1433}
 _LIBRARIES = ("mlflow", "sqlalchemy", "alembic", "google.protobuf", "requests", "urllib3")
 _REMEDY = (
@@ -40,8 +43,9 @@ _REMEDY = (
 # A call to a dead server must end within 10 seconds (reliability.md, R20): two tries of 5. What the user set wins.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    _RETRIES: "1",
+    _TIMEOUT: str(_SECONDS_TO_ANSWER),
+    "PGCONNECT_TIMEOUT": str(_PROBE_SECONDS),
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_UV_AUTO_DETECT": "false",
@@ -97,12 +101,13 @@ def connect(config: Config, project: Path) -> Store:
 
         for name, level in _NOISY.items():
             logging.getLogger(name).setLevel(level)
-        if not uri.startswith(SQLITE):
-            probe(uri)
-            return Store(uri, MlflowClient(uri, uri), None)
         artifacts = project.absolute() / EXPERIMENTS / _ARTIFACTS
-        sqlite.prepare(Path(uri.removeprefix(SQLITE)), artifacts)
-        return Store(uri, MlflowClient(uri, uri), artifacts)
+        if uri.startswith(SQLITE):
+            sqlite.prepare(Path(uri.removeprefix(SQLITE)), artifacts)
+            return Store(uri, MlflowClient(uri, uri), artifacts)
+        probe(uri)
+        with postgres.first_start(uri):
+            return Store(uri, MlflowClient(uri, uri), artifacts if _is_database(uri) else None)
 
 
 @contextmanager
@@ -132,15 +137,45 @@ def _is_of_a_library(module: str) -> bool:
 
 
 @contextmanager
-def large_transfer() -> Iterator[None]:
-    """Give the store longer to answer within the block: a server stores a whole file before it does."""
-    name = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+def large_transfer(size: int) -> Iterator[None]:
+    """Give the store longer to answer within the block: a server stores a whole file before it does.
+
+    Args:
+        size: bytes of the largest file that is sent or fetched.
+    """
+    seconds = int(os.environ[_TIMEOUT]) + size // _SLOWEST_STORE
+    with _environment(_TIMEOUT, str(seconds)):
+        yield
+
+
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """Ask the store only once within the block, for what must not be made twice.
+
+    A server whose answer was lost may have done what it was asked for; what is asked again would be there twice.
+    """
+    with _environment(_RETRIES, "0"):
+        yield
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
     before = os.environ[name]
-    os.environ[name] = _LARGE_TRANSFER_SECONDS
+    os.environ[name] = value
     try:
         yield
     finally:
         os.environ[name] = before
+
+
+def refuse_nonsense(store: Store, answered: bool) -> None:
+    """Raise StoreError when an answer is of something else: MLflow reads an empty one as one that says nothing."""
+    if not answered:
+        raise StoreError(
+            "the tracking store failed: it answers something else than it was asked",
+            where=mask_uris(store.uri),
+            remedy="look for a proxy before it; `ml-run sync` sends what is missing",
+        )
 
 
 def _store_error(uri: str, error: BaseException) -> StoreError:
@@ -165,10 +200,18 @@ def _innermost(error: BaseException) -> str:
 def probe(uri: str) -> None:
     """Raise OSError soon when a database server is away: SQLAlchemy's retries in MLflow take 100 seconds."""
     address = urlsplit(uri)
-    kind = address.scheme.partition("+")[0]
-    if address.hostname and kind in _DATABASE_PORTS:
-        place = (address.hostname, _port(address) or _DATABASE_PORTS[kind])
+    if address.hostname and _is_database(uri):
+        place = (address.hostname, _port(address) or _DATABASE_PORTS[_kind(uri)])
         socket.create_connection(place, timeout=_PROBE_SECONDS).close()
+
+
+def _is_database(uri: str) -> bool:
+    return _kind(uri) in _DATABASE_PORTS
+
+
+def _kind(uri: str) -> str:
+    """`postgresql` of `postgresql+psycopg2://…`."""
+    return urlsplit(uri).scheme.partition("+")[0]
 
 
 def _port(address: SplitResult) -> int | None:
