@@ -12,7 +12,9 @@ import yaml
 
 from conftest import LABELS, SHARED, make_rows, write_jsonl
 from harness import ml_run
+from ml_run.config.file import load_config
 from ml_run.errors import NotReadyError, UsageError
+from ml_run.rehearsal import rehearse
 from ml_run.starting import Request, claude_files, start, started_screen
 
 ROOT = Path(__file__).parents[1]
@@ -77,19 +79,27 @@ def packed_tsv_with_speakers(folder):
 
 
 @pytest.mark.parametrize("shape", [three_jsonl, one_csv_of_odd_names, packed_tsv_with_speakers])
-def test_the_config_is_valid_and_a_run_would_start_with_it(tmp_path, shape):
-    """What init writes passes check-config and a dry run on the same data, whatever its shape."""
+def test_a_run_would_start_with_the_config(tmp_path, shape):
+    """What init writes is valid, and a dry run on the same data finds nothing in its way, whatever its shape."""
     data, expected = shape(tmp_path)
-    done = ml_run("init", *data, cwd=tmp_path)
-    assert done.code == 0, done.err
-    config = yaml.safe_load((tmp_path / "ml_config.yaml").read_text("utf-8"))
+    config, _ = written(tmp_path, *data)
     assert {key: config["data"].get(key) for key in expected} == expected
     assert config["model"] == {"name": "linear", "num_labels": 3, "max_length": 32}
-    plan = ml_run("run", "--dry-run", "--json", cwd=tmp_path)
-    assert plan.code == 0, plan.err
-    assert json.loads(plan.out)["labels"] == sorted(LABELS)
-    assert "next" in done.out.splitlines()[-1]
-    assert "ml-run check-data" in done.out.splitlines()[-1]
+    plan = rehearse(load_config(tmp_path / "ml_config.yaml").config, tmp_path)
+    assert plan["labels"] == sorted(LABELS)
+    assert plan["data"].startswith("ready")
+
+
+def test_from_files_to_the_next_command_at_the_front_door(tmp_path):
+    """One command, exit 0: the guesses with their evidence, what was written, and last what to type next."""
+    data, _ = packed_tsv_with_speakers(tmp_path)
+    done = ml_run("init", *data, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "✔ label_field   label: 3 values, 70 training rows each; `speaker` has 42" in done.out
+    assert "✔ group_field   speaker: 42 groups, the largest with 2% of the rows: a group is never divided" in done.out
+    assert done.out.endswith("  next   ml-run check-data\n")
+    checked = ml_run("check-config", "--json", cwd=tmp_path)
+    assert json.loads(checked.out) == {"config": "ml_config.yaml", "valid": True, "warnings": []}
 
 
 @pytest.mark.slow
@@ -148,10 +158,10 @@ def test_few_rows_are_divided_so_that_a_class_can_be_judged(tmp_path, rows, shar
 
 def test_classes_of_very_unequal_size_are_weighed(tmp_path):
     """class_weights is balanced from three times as many rows on, and the reason names both classes."""
-    write_jsonl(tmp_path / "data/all.jsonl", make_rows(240, labels=("a", "a", "a", "a", "b")))
+    write_jsonl(tmp_path / "data/all.jsonl", make_rows(240, labels=("Central",) * 4 + ("Northern",)))
     config, told = written(tmp_path)
     assert config["training"]["class_weights"] == "balanced"
-    assert "a has 192 rows, b 48: 4.0 times as many" in [choice.why for choice in told.choices]
+    assert "Central has 192 rows, Northern 48: 4.0 times as many" in [choice.why for choice in told.choices]
 
 
 def test_the_interval_that_the_test_rows_leave_is_told(tmp_path):
@@ -393,8 +403,6 @@ def test_any_name_of_a_file_survives_the_config(tmp_path, name):
     """A path that YAML, or ml-run, would read as something else is written so that it is read back as itself."""
     write_jsonl(tmp_path / "data" / name, make_rows(60))
     start(Request(("data",)), tmp_path)
-    from ml_run.config.file import load_config
-
     assert load_config(tmp_path / "ml_config.yaml").config.data.train_path == str(tmp_path / "data" / name)
 
 

@@ -54,11 +54,7 @@ def package_checks(project: Path) -> Iterator[Check]:
         )
         return
     file, versions = pins
-    other = [
-        f"{one.name} {metadata.version(one.name)} (tested: {versions[_plain(one.name)]})"
-        for one in needed
-        if versions.get(_plain(one.name), metadata.version(one.name)) != metadata.version(one.name).partition("+")[0]
-    ]
+    other = [told for one in needed if (told := _untested(one.name, versions))]
     if other:
         found = f"within the bounds, but {number_of(len(other), 'package')} not as tested: {_some(other)}"
         yield Check("packages", "warning", found, f"for the same numbers everywhere: pip install -c {file} {_US}")
@@ -109,6 +105,14 @@ def _fault(needed: Requirement) -> str | None:
     if version not in SpecifierSet(str(needed.specifier), prereleases=True):
         return f"{needed.name} is {version}, not {needed.specifier}"
     return None
+
+
+def _untested(name: str, versions: dict[str, str]) -> str | None:
+    """How the version of one package differs from the tested one; None where it does not, or none is named."""
+    version, tested = metadata.version(name), versions.get(_plain(name))
+    if tested is None or version.partition("+")[0] == tested.partition("+")[0]:  # torch is 2.13.0+cpu
+        return None
+    return f"{name} {version} (tested: {tested})"
 
 
 def _pinned(project: Path) -> tuple[str, dict[str, str]] | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ml_run.config import Config
 
-_MOST_ROWS = 2_000
+_MOST_ROWS = 2_049
 _SPECIAL_TOKENS = 2
 _WINDOWS = 8
 

@@ -55,9 +55,8 @@ def measure(sources: dict[str, Source], roles: Roles) -> Facts:
         roles: which field is what.
 
     Raises:
-        NotReadyError: lines of a file cannot be read, or none of its rows can be used.
+        NotReadyError: none of the rows of a file can be used.
     """
-    _refuse_unreadable(sources)
     fields = Fields(roles.text.names, roles.label.names[0], roles.group.names[0] if roles.group else None)
     splits: Splits = {}
     rejected: list[Rejected] = []
@@ -82,7 +81,8 @@ def measure(sources: dict[str, Source], roles: Roles) -> Facts:
     )
 
 
-def _refuse_unreadable(sources: dict[str, Source]) -> None:
+def refuse_unreadable(sources: dict[str, Source]) -> None:
+    """Raise NotReadyError where lines of a file cannot be read, naming the first; a file without rows is not judged."""
     for source in sources.values():
         lost = [fault for fault in source.faults if fault.rule not in NOT_ROWS]
         if lost and source.rows:

@@ -19,7 +19,7 @@ from ml_run.starting.choices import choose
 from ml_run.starting.claude_files import claude_files
 from ml_run.starting.config_text import config_text, example_text
 from ml_run.starting.example import example_choices
-from ml_run.starting.facts import measure
+from ml_run.starting.facts import measure, refuse_unreadable
 from ml_run.starting.fields import choose_roles
 from ml_run.starting.sources import DATA, find_sources
 from ml_run.wording import listed
@@ -111,6 +111,7 @@ def _decide(
     train, val, test = (found.paths.get(split) for split in SPLITS)
     assert train is not None, "a training file is always found"
     sources = read_sources(DataConfig(train_path=train, val_path=val, test_path=test), project)
+    refuse_unreadable(sources)
     roles = choose_roles(sources, request.text_fields, request.label_field)
     facts = measure(sources, roles)
     base = (project / request.config).parent
