@@ -517,7 +517,7 @@ def test_what_cannot_be_done_is_said(project, tmp_path, arguments, code, found):
 def test_without_a_model_there_is_no_prediction(tmp_path):
     """Nothing in production, or a run without a model: exit 2 and what to do."""
     write_jsonl(tmp_path / "in.jsonl", rows_of())
-    assert refused(tmp_path, "in.jsonl", "out.jsonl")[::2] == (2, "no model is in production")
+    assert refused(tmp_path, "in.jsonl", "out.jsonl")[::2] == (2, "no model is in production here")
     run = finished_run(tmp_path)
     (run.experiment.model / "manifest.json").unlink()
     assert refused(tmp_path, "in.jsonl", "out.jsonl", "--model", "latest")[2:] == (

@@ -158,7 +158,7 @@ def test_where_nothing_is_deployed_it_says_what_to_do(tmp_path):
     """Exit 2, and no folder is made."""
     done = ml_run("serve", cwd=tmp_path)
     assert done.code == 2
-    assert "no model is deployed here" in done.err
+    assert "no model is in production here" in done.err
     assert "ml-run deploy ID deploys one that passed" in done.err
     assert list(tmp_path.iterdir()) == []
 

@@ -42,13 +42,7 @@ def choose_model(project: Path, reference: str) -> Chosen:
 
 
 def _production(project: Path) -> Chosen:
-    version = deployments.current_version(project)
-    if version is None:
-        raise UsageError(
-            "no model is in production",
-            where=str(deployments.root(project)),
-            remedy="deploy a run that passed: ml-run deploy ID; or name a run: --model ID",
-        )
+    version = deployments.deployed_version(project, otherwise="name a run: --model ID")
     digest = deployments.verified_digest(project, version)
     run = deployments.made_by(project, version)
     experiment = Experiment(project / EXPERIMENTS / run) if run else None

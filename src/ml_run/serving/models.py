@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_run import deployments
-from ml_run.errors import MlRunError, StoreError, UsageError
+from ml_run.errors import MlRunError, StoreError
 from ml_run.events import emit
 from ml_run.modeling.scoring import load_scorer
 from ml_run.serving.worker import Worker
@@ -91,7 +91,7 @@ class Models:
         Raises:
             StoreError: the first model cannot be loaded.
         """
-        first = deployed_version(self._project)
+        first = deployments.deployed_version(self._project)
         self.serving = await self._worker.do(load_deployed, self._project, first)
         ready(self.serving)
         while True:
@@ -122,15 +122,3 @@ class Models:
         if told != self._told:
             emit("warning", told, level=logging.WARNING, version=version)
         self._told = told
-
-
-def deployed_version(project: Path) -> str:
-    """The version that `current` points at. Raises UsageError where nothing is deployed."""
-    version = deployments.current_version(project)
-    if version is None:
-        raise UsageError(
-            "no model is deployed here",
-            where=str(deployments.root(project) / "current"),
-            remedy="ml-run list shows the runs; ml-run deploy ID deploys one that passed",
-        )
-    return version

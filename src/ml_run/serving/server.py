@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
+from ml_run import deployments
 from ml_run.errors import Interrupted, UsageError
 from ml_run.events import emit
 from ml_run.serving.app import Service, build_app
 from ml_run.serving.batching import Batcher
 from ml_run.serving.bodies import Room
 from ml_run.serving.metrics import Metrics
-from ml_run.serving.models import Models, ServedModel, deployed_version
+from ml_run.serving.models import Models, ServedModel
 from ml_run.serving.protocol import GuardedProtocol
 from ml_run.serving.settings import IDLE_SECONDS, LAME_SECONDS, MOST_CONNECTIONS
 from ml_run.serving.shell import Shell
@@ -56,7 +57,7 @@ def serve(project: Path, settings: Settings, started: Callable[[Started], None])
         StoreError: what is deployed cannot be loaded, or is not what was deployed.
     """
     settings.check()
-    deployed_version(project)
+    deployments.deployed_version(project)
     listening = _bind(settings)
     _allow_connections()
     with listening:
