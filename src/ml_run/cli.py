@@ -492,7 +492,7 @@ def serve_cli(
         Path | None, typer.Option(metavar="FILE", help="Note each prediction in FILE, for monitor; without its text.")
     ] = None,
     log_texts: Annotated[bool, typer.Option("--log-texts", help="Note the texts, too.")] = False,
-    docs: Annotated[bool, typer.Option("--docs", help="Serve /docs; its scripts come from the internet.")] = False,
+    docs: Annotated[bool, typer.Option("--docs", help="Serve /docs: what programs can ask, for people.")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """Who may ask, and from where."""
 
 import base64
+import re
 
 import pytest
 
@@ -110,8 +111,26 @@ def test_r38_the_token_is_nowhere(tmp_path):
 
 @pytest.mark.parametrize(("args", "status"), [((), 404), (("--docs",), 200)], ids=["off", "asked for"])
 def test_r49_docs_are_off_unless_asked_for(tmp_path, args, status):
-    """/docs loads scripts from elsewhere: 404 unless --docs; /redoc always."""
+    """/docs tells strangers what is there: 404 unless --docs; /redoc always; /openapi.json is for programs."""
     deploy(tmp_path, "1")
     with Server(tmp_path, *args) as server:
         assert server.get("/docs").status == status
         assert server.get("/redoc").status == 404
+        assert server.get("/openapi.json").json["paths"].keys() == {"/predict", "/livez", "/readyz", "/metrics"}
+
+
+def test_docs_load_nothing_from_elsewhere(tmp_path):
+    """The page holds all routes and shapes, no script, no address of another machine; its policy allows neither."""
+    deploy(tmp_path, "1")
+    with Server(tmp_path, "--docs") as server:
+        page = server.get("/docs")
+        document = server.get("/openapi.json").json
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            assert f"<code>{method.upper()} {path}</code>" in page.text
+            assert told["summary"] in page.text
+    assert all(f"<code>{name}</code>" in page.text for name in document["components"]["schemas"])
+    assert "<script" not in page.text
+    assert re.findall(r"(?:src|href)=\"([^\"]*)\"", page.text) == ["data:,", "/openapi.json", "/"]
+    assert "//" not in page.text.replace("<!DOCTYPE html>", "")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from ml_run import __version__
-from ml_run.serving import page
+from ml_run.serving import description, page
 from ml_run.serving.answers import Predictions, Problem, predictions_of
 from ml_run.serving.bodies import Asked, Room, read_body, text_of_form, texts_of_json
 from ml_run.serving.metrics import CONTENT_TYPE
@@ -64,7 +64,7 @@ def build_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="ml-run serve",
         version=__version__,
-        docs_url=DOCS if service.settings.docs else None,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         telemetry=_QUIET,  # type: ignore[arg-type]  # whatever the environment says: nothing leaves this machine
@@ -77,12 +77,23 @@ def build_app(service: Service) -> FastAPI:
         status: {"model": Problem} for status in (400, 401, 408, 413, 422, 429, 503, 504)
     }
     body = {"requestBody": {"required": True, "content": {"application/json": {"schema": Asked.model_json_schema()}}}}
-    add("/predict", "POST", _predict(service), response_model=Predictions, responses=problems, openapi_extra=body)
-    add("/livez", "GET", _livez)
-    add("/readyz", "GET", _readyz(service), responses={503: {"model": Problem}})
-    add("/metrics", "GET", _metrics(service), response_class=PlainTextResponse)
+    add(
+        "/predict", "POST", _predict(service), response_model=Predictions, responses=problems, openapi_extra=body,
+        summary="A prediction a text, in their order.",
+    )  # fmt: skip
+    add("/livez", "GET", _livez, summary="Whether the process can answer at all.")
+    add(
+        "/readyz", "GET", _readyz(service), responses={503: {"model": Problem}},
+        summary="Whether requests should be sent here: the model is loaded, verified and warm.",
+    )  # fmt: skip
+    add(
+        "/metrics", "GET", _metrics(service), response_class=PlainTextResponse,
+        summary="Numbers in the text format of Prometheus.",
+    )  # fmt: skip
     add("/", "GET", _page(service), response_class=HTMLResponse, include_in_schema=False)
     add("/", "POST", _try(service), response_class=HTMLResponse, include_in_schema=False)
+    if service.settings.docs:
+        add(DOCS, "GET", _docs(app), response_class=HTMLResponse, include_in_schema=False)
     app.add_exception_handler(RefusedError, _refuse(service))
     for status, told in _PLAIN.items():
         app.add_exception_handler(status, _plain(status, told))
@@ -175,6 +186,13 @@ def _page(service: Service) -> Handler:
         return _html(page.render(service.models.serving))
 
     return show
+
+
+def _docs(app: FastAPI) -> Handler:
+    async def describe(request: Request) -> Response:  # noqa: ARG001
+        return _html(description.render(app.openapi()))
+
+    return describe
 
 
 def _try(service: Service) -> Handler:

@@ -60,14 +60,14 @@ def render(model: ServedModel | None, *, text: str = "", tried: Tried | None = N
         tried: what to tell of it.
         problem: why there is nothing to tell.
     """
-    return _environment().get_template("try.html.j2").render(
+    return environment().get_template("try.html.j2").render(
         model=model,
         synthetic=model is not None and _SYNTHETIC in model.card,
         text=text,
         tried=tried,
         shown=None if tried is None else _shown(tried),
         problem=problem,
-        style=_style(),
+        style=style(),
         longest=MOST_CHARACTERS,
         most=_LABELS_SHOWN,
     )  # fmt: skip
@@ -86,8 +86,8 @@ def _share(probability: float) -> str:
 
 
 def security_policy() -> str:
-    """Content-Security-Policy of the page: its own style, its own form, and nothing else."""
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    """Content-Security-Policy of a page: its own style, its own form, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'none'"
@@ -95,14 +95,16 @@ def security_policy() -> str:
 
 
 @cache
-def _style() -> str:
+def style() -> str:
+    """The style of all pages of the server."""
     folders = (_TEMPLATES, Path(report_page.__file__).parent / "templates")
     found = [folder / name for name in _STYLES for folder in folders if (folder / name).is_file()]
     return "\n".join(path.read_text("utf-8") for path in found)
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, in which everything is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

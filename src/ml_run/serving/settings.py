@@ -46,7 +46,7 @@ class Settings:
     grace: float = 20.0
     """Seconds that a server that is told to stop may take for the requests it has."""
     docs: bool = False
-    """Serve `/docs`, whose scripts come from elsewhere."""
+    """Serve `/docs`, the description for people."""
     traffic_log: Path | None = None
     log_texts: bool = False
     token: str | None = field(default=None, repr=False)

@@ -30,11 +30,9 @@ PROBES = frozenset({"/livez", "/readyz"})
 """Asked by what starts and stops servers, which has no token; they tell nothing but that."""
 DOCS = "/docs"
 _PATHS = PROBES | {"/", "/predict", "/metrics", "/openapi.json", DOCS}
-_POLICY = "Content-Security-Policy"
-_ELSEWHERE = "frame-ancestors 'none'"  # the scripts of /docs come from elsewhere: that is why it is off
 _ALWAYS = {
     "Cache-Control": "no-store",
-    _POLICY: f"default-src 'none'; {_ELSEWHERE}",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -102,9 +100,7 @@ class Shell:
     def _dressed(self, headers: list[tuple[bytes, bytes]], path: str | None) -> list[tuple[bytes, bytes]]:
         """The headers of an answer and those that all have, unless it has its own; `path` is None for a stranger."""
         version = None if path is None else self._version()
-        every = (
-            _ALWAYS | ({VERSION_HEADER: version} if version else {}) | ({_POLICY: _ELSEWHERE} if path == DOCS else {})
-        )
+        every = _ALWAYS | ({VERSION_HEADER: version} if version else {})
         if self._stopping():
             every = every | {"Connection": "close"}
         own = {name.lower() for name, _ in headers}
