@@ -95,8 +95,8 @@ def test_from_files_to_the_next_command_at_the_front_door(tmp_path):
     data, _ = packed_tsv_with_speakers(tmp_path)
     done = ml_run("init", *data, cwd=tmp_path)
     assert done.code == 0, done.err
-    assert "✔ label_field   label: 3 values, 70 training rows each; `speaker` has 42" in done.out
-    assert "✔ group_field   speaker: 42 groups, the largest with 2% of the rows: a group is never divided" in done.out
+    assert "✔ label_field   label – 3 values, 70 training rows each; `speaker` has 42" in done.out
+    assert "✔ group_field   speaker – 42 groups, the largest with 2% of the rows: a group is never divided" in done.out
     assert done.out.endswith("  next   ml-run check-data\n")
     checked = ml_run("check-config", "--json", cwd=tmp_path)
     assert json.loads(checked.out) == {"config": "ml_config.yaml", "valid": True, "warnings": []}
@@ -170,7 +170,10 @@ def test_the_interval_that_the_test_rows_leave_is_told(tmp_path):
         write_jsonl(tmp_path / f"data/{name}.jsonl", make_rows(count))
     _, told = written(tmp_path)
     (why,) = [choice.why for choice in told.choices if choice.key == "deployment.min_accuracy"]
-    assert why == "a measured 0.85 on 100 test rows means 0.77 to 0.91; calling everything Central gives 34.0 %"
+    assert why == (
+        "a proposal: set what you need before you see a score. Measured on 100 test rows it means 0.77 to 0.91; "
+        "calling everything Central gives 34.0 %"
+    )
 
 
 @pytest.mark.parametrize(("words", "length"), [(10, 32), (60, 128), (240, 512), (400, 256)])

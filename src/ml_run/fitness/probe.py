@@ -60,19 +60,18 @@ def _times(work: dict[str, Callable[[], object]], device: torch.device) -> dict[
     import torch
 
     threads = torch.get_num_threads() if device.type == "cpu" else 1
-    taken: dict[str, list[float]] = {name: [] for name in work}
-    real, own = 0.0, 0.0
+    rounds: list[dict[str, tuple[float, float]]] = []
     end = time.monotonic() + _SECONDS
-    for number in range(_ROUNDS):
-        for name, piece in work.items():
-            wall, processor = _time(piece, device)
-            seconds = processor / threads if device.type == "cpu" else wall
-            if number:  # the first round loads what the others use
-                taken[name].append(seconds)
-                real, own = real + wall, own + seconds
-        if number and time.monotonic() > end:
-            break
-    return {name: statistics.median(seconds) for name, seconds in taken.items()} | {_BUSY: real / max(own, 1e-9)}
+    while len(rounds) < _ROUNDS and (not rounds or time.monotonic() < end):
+        rounds.append({name: _time(piece, device) for name, piece in work.items()})
+    rounds = rounds[1:] or rounds  # the first one loads what the others use
+    own = [
+        {name: processor / threads if device.type == "cpu" else wall for name, (wall, processor) in times.items()}
+        for times in rounds
+    ]
+    real = sum(wall for times in rounds for wall, _ in times.values())
+    busy = real / max(1e-9, sum(sum(times.values()) for times in own))
+    return {name: statistics.median(times[name] for times in own) for name in work} | {_BUSY: busy}
 
 
 def _built(shape: ModelShape, layers: int, length: int, precision: Precision, device: torch.device) -> Any:

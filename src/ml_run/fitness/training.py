@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_run.config.names import LINEAR
+from ml_run.events import emit
 from ml_run.fitness.demand import memory_need, training_seconds, training_steps
 from ml_run.fitness.hardware import accelerator, gigabytes, processor
 from ml_run.fitness.probe import measure_speed
@@ -77,6 +78,7 @@ def _estimate(
     config: Config, work: Work | None, shape: ModelShape, length: int, hardware: Hardware, choice: Choice,
     device: torch.device,
 ) -> Estimate:  # fmt: skip
+    emit("note", "measuring how fast this machine trains, for five seconds")
     speed = measure_speed(shape, length, choice.precision, device)
     trimmed = shape.trimmed() if _trims(config, shape) else shape
     rows, longest, cpu = config.training.batch_size, config.model.max_length, hardware.kind == "cpu"

@@ -33,10 +33,9 @@ def gate_keys(facts: Facts, share: float | None) -> Iterator[Choice]:
     yield Choice(
         "deployment.min_accuracy",
         ACCURACY,
-        f"a measured {ACCURACY} on {number_of(rows, 'test row')}{between}; calling everything {label} gives "
-        f"{percent(size / facts.rows[split])}",
-        "the value is the production gate of the project that ml-run was first made for (its research gate: 0.75): put "
-        "in what a wrong label costs you, before you see a score",
+        f"a proposal: set what you need before you see a score. Measured on {number_of(rows, 'test row')} it{between}; "
+        f"calling everything {label} gives {percent(size / facts.rows[split])}",
+        "it is the production gate of the project that ml-run was first made for (its research gate: 0.75)",
     )
     yield Choice(
         "deployment.min_f1",

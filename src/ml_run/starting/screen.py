@@ -40,7 +40,7 @@ def _guesses(started: Started) -> Iterator[tuple[Mark, str, str]]:
         if choice.key in _GUESSES:
             value = ", ".join(choice.value) if isinstance(choice.value, tuple) else choice.value
             name = _NAMES.get(choice.key, choice.key.partition(".")[2])
-            yield "ok", name, f"{value}: {choice.why}"
+            yield "ok", name, f"{value} – {choice.why}"
         if choice.key == "data.label_field":
             yield "", "", _labels(started.labels)
 
