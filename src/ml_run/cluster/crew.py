@@ -1,5 +1,6 @@
 """What a driver and its workers say to one another, whatever carries it."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any, Literal, Protocol
 Word = dict[str, Any]
 """What a worker tells its driver; JSON-able."""
 Reason = Literal["stop", "preempted"]
+_LOOPBACKS = ("lo", "lo0")
 _LOOK = 0.5  # seconds between two questions of a worker whether it is to stop
 _NETWORK = (
     "connection closed by peer", "connection reset by peer", "connection refused", "broken pipe", "socket timeout",
@@ -101,6 +103,12 @@ class Line:
                 time.sleep(_LOOK)
             self.asked = self.asked or reason
             stop()
+
+
+def loopback() -> dict[str, str]:
+    """The variables that have processes of torch.distributed meet on this machine alone."""
+    name = next((name for _, name in socket.if_nameindex() if name in _LOOPBACKS), None)
+    return {"GLOO_SOCKET_IFNAME": name, "NCCL_SOCKET_IFNAME": name} if name else {}
 
 
 def is_of_the_network(error: BaseException) -> bool:

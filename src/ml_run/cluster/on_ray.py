@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ml_run.cluster.crew import Gone, Line, Mailbox, is_of_the_network
+from ml_run.cluster.crew import Gone, Line, Mailbox, is_of_the_network, loopback
 from ml_run.config.names import INSTALL_RAY
 from ml_run.errors import MlRunError, UsageError
 
@@ -75,7 +75,7 @@ def connect(compute: ComputeConfig) -> Iterator[None]:
         UsageError: Ray is not installed, or no cluster answers.
     """
     refuse_missing("compute.engine")
-    settings = _QUIET | (_LOOPBACK if compute.address == "local" else {})
+    settings = _QUIET | (_LOOPBACK | loopback() if compute.address == "local" else {})
     os.environ.update({name: value for name, value in settings.items() if name not in os.environ})
     import ray
 
@@ -282,7 +282,7 @@ def _mailbox() -> Iterator[Any]:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
     try:
         yield mailbox

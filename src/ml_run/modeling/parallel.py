@@ -10,7 +10,6 @@ import json
 import os
 import pickle
 import select
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_run.cluster.crew import loopback
 from ml_run.config import Config
 from ml_run.errors import UsageError
 from ml_run.interruption import Interruption
@@ -38,7 +38,6 @@ STOP = b"s"
 _WORKER = "ml_run.modeling.parallel_worker"
 _LOOK = 0.2  # seconds between two looks at what is to be done
 _GRACE = 5.0  # seconds that the others have to end, and say why, when one has failed
-_LOOPBACKS = ("lo", "lo0")
 
 
 @dataclass(frozen=True)
@@ -198,13 +197,11 @@ def _start(number: int, count: int, scratch: Path, tell: int) -> "subprocess.Pop
     import torch
 
     threads = str(max(1, torch.get_num_threads() // count))
-    loopback = next((name for _, name in socket.if_nameindex() if name in _LOOPBACKS), None)
-    ours = {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback} if loopback else {}
     known = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
     with parallel_ends.log(scratch, number).open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", _WORKER],
-            env=ours | dict(os.environ) | {name: str(value) for name, value in known.items()}
+            env=loopback() | dict(os.environ) | {name: str(value) for name, value in known.items()}
             | {"OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads},
             stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=() if number else (tell,),
             start_new_session=True,  # Ctrl-C in a terminal goes to its whole group: it is for this process to pass on
