@@ -12,6 +12,7 @@ from ml_run.outside.probabilities import read_probabilities
 from ml_run.quality.fields import LABEL
 from ml_run.quality.structure import NOT_ROWS, Unusable, scalar, text_of
 from ml_run.reading.sources import read_file, shown
+from ml_run.watching.pieces import is_log, read_log
 from ml_run.wording import listed, number_of
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def read_traffic(path: Path, watched: Watched, project: Path) -> Traffic:
     """Read a file of traffic, by whatever wrote it.
 
     Args:
-        path: jsonl, csv, tsv or parquet, each also .gz.
+        path: jsonl, csv, tsv or parquet, each also .gz; or a traffic log, which is read with its rotated pieces.
         watched: its run says how the fields are called, and which labels there are.
         project: the path is shown relative to it.
 
@@ -70,10 +71,12 @@ def read_traffic(path: Path, watched: Watched, project: Path) -> Traffic:
         NotReadyError: it cannot be read, or has neither texts nor predictions of the watched version.
     """
     name = shown(str(path.absolute()), project)
-    if not path.is_file():
+    if is_log(path):
+        source, digest, notes = read_log(path, name)
+    elif path.is_file():
+        source, digest, notes = read_file(path, name), files.hash_file(path), []
+    else:
         raise UsageError("there is no such file", where=name, remedy="name a file of new texts, one a row")
-    source = read_file(path, name)
-    lost = sum(1 for fault in source.faults if fault.rule not in NOT_ROWS)
     fields = text_fields(source, watched.data.text_fields) or text_fields(source, None)
     said = _said(source, watched)
     if source.rows and not fields and said is None:
@@ -82,13 +85,15 @@ def read_traffic(path: Path, watched: Watched, project: Path) -> Traffic:
             where=name,
             remedy=f"call it {listed([repr(one) for one in watched.data.text_fields])}, as in the training data",
         )
-    return _taken(source, fields, said, watched, lost, files.hash_file(path))
+    return _taken(source, digest, notes, fields, said, watched)
 
 
 def _taken(
-    source: Source, fields: tuple[str, ...], said: _Said | None, watched: Watched, lost: int, digest: str
+    source: Source, digest: str, notes: list[str], fields: tuple[str, ...], said: _Said | None, watched: Watched
 ) -> Traffic:
-    notes = [f"{number_of(lost, 'line')} could not be read"] if lost else []
+    lost = sum(1 for fault in source.faults if fault.rule not in NOT_ROWS)
+    if lost:
+        notes.append(f"{number_of(lost, 'line')} could not be read")
     if fields and fields != watched.data.text_fields:
         notes.append(f"there is no field {listed(watched.data.text_fields)}; {fields[0]} is taken for the text")
     rows, soft = source.rows, None
