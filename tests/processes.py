@@ -80,7 +80,25 @@ def promote(config: Config, project: Path, change: Change, crash_at: int | None 
     promotion.promote(config, project, change)
 
 
+def rollback(config: Config, project: Path, crash_at: int | None = None) -> None:
+    """Go back to the version before."""
+    crash_from_here(crash_at)
+    promotion.rollback(config, project)
+
+
 def crash_from_here(crash_at: int | None) -> None:
     """Die at the `crash_at`-th crash point from now."""
     if crash_at is not None:
         os.environ["MLRUN_CRASH_AT"] = str(files.crash_points_passed() + crash_at)
+
+
+def pass_and_send(run, started) -> None:
+    """Everything that a run which passed, and waits to be deployed, does with a store; `run` is a `FinishedRun`."""
+    from ml_run.stages.deploy import deploy_model
+
+    started.wait()
+    with tracking.live(run.config, run.experiment):
+        deployment = deploy_model(run.config, run.experiment, *run.records)
+        if deployment.action != "awaiting":
+            raise RuntimeError(deployment.reason)
+        tracking.send(run.config, run.experiment)

@@ -1,4 +1,6 @@
+import json
 import logging
+import re
 import shutil
 
 import pytest
@@ -10,6 +12,7 @@ from ml_run.config import Config
 from ml_run.deployments import Change
 from ml_run.errors import StoreError, UsageError
 from ml_run.events import utc_now
+from ml_run.tracking.store import connect
 
 
 @pytest.fixture(autouse=True)
@@ -82,9 +85,7 @@ def test_r23_promotion_is_refused_when_production_changed_since_the_evaluation(s
     """Compare-and-set: a candidate that was compared with another model than the one in production loses."""
     project, config = shop
     wanted = change(project, "2", expected)
-    with pytest.raises(
-        StoreError, match=r"production changed since this model was evaluated: it was .*, it is version 1"
-    ):
+    with pytest.raises(StoreError, match=r"production changed meanwhile: it was .*, it is version 1"):
         promotion.promote(config, project, wanted)
     assert standing(project, config) == ("1", "1")
 
@@ -127,6 +128,38 @@ def test_r24_a_crash_at_any_point_leaves_old_or_new_and_the_next_start_makes_it_
     assert "old" in outcomes
     assert "new" in outcomes
     assert outcomes == sorted(outcomes, reverse=True), "once committed, no later crash may undo it"
+
+
+@pytest.mark.slow
+def test_r24_a_crash_at_any_point_of_a_rollback_leaves_old_or_new(shop):
+    """Kill -9 at every crash point of `rollback`: whoever comes next finds alias, pointer and `previous` agreeing."""
+    project, config = shop
+    promotion.promote(config, project, change(project, "2", "1"))
+    for crash_at in range(1, 100):
+        old = standing(project, config)[0]
+        code = processes.run(processes.rollback, config, project, crash_at)
+        promotion.recover(config, project)
+        alias, pointer = standing(project, config)
+        assert alias == pointer
+        assert tracking.aliases(config, project)["previous"] == {"1": "2", "2": "1"}[alias]
+        assert deployments.intent(project) is None
+        if code == 0:
+            break
+        assert code == -9
+    assert (code, alias) == (0, {"1": "2", "2": "1"}[old])
+
+
+def test_r23_a_loser_is_told_how_to_be_judged_again(shop):
+    """Deploy: the run is judged against the new champion by --resume; rollback: it is asked again."""
+    project, config = shop
+    deploy = change(project, "2", "2").model_copy(update={"experiment": "exp_x"})
+    for wanted, again in (
+        (deploy, "ml-run --resume exp_x"),
+        (change(project, "2", "2", "rollback"), "ml-run rollback"),
+    ):
+        with pytest.raises(StoreError) as caught:
+            promotion.promote(config, project, wanted)
+        assert caught.value.remedy == f"to decide against the model that is in production now: {again}"
 
 
 def test_r25_a_damaged_copy_is_not_promoted(shop):
@@ -202,6 +235,83 @@ def test_r25_an_artefact_altered_in_the_store_is_refused(shop):
     assert not folder.exists()
     (artefact / "train_rows.txt").write_text("0123abcd\n")
     shutil.move(kept, folder)
+
+
+def _evil(name):
+    return lambda folder, canary: (folder / name).write_text(f"open({str(canary)!r}, 'w')")
+
+
+def _asking(key):
+    def ask(folder, canary):
+        asked = json.loads((folder / "config.json").read_text()) | {key: {"AutoConfig": "evil.Config"}}
+        (folder / "config.json").write_text(json.dumps(asked))
+        _evil("evil.txt")(folder, canary)
+
+    return ask
+
+
+FOREIGN = {
+    "code": (_evil("evil.py"), "evil.py does not belong to a model of ours"),
+    "pickle": (_evil("pytorch_model.bin"), "pytorch_model.bin does not belong to a model of ours"),
+    "packed pickle": (_evil("x.pkl.gz"), "x.pkl.gz does not belong to a model of ours"),
+    "auto_map": (_asking("auto_map"), "the model brings its own code ('auto_map')"),
+    "kernel": (_asking("_attn_implementation_internal"), "the model brings its own code"),
+}
+
+
+@pytest.mark.parametrize(("change_it", "found"), FOREIGN.values(), ids=FOREIGN)
+def test_r34_a_registered_model_that_could_bring_code_is_refused(registered_alone, monkeypatch, change_it, found):
+    """Changed in the store with manifest and tag to match: neither ml-run nor MLflow's pyfunc loads any of it."""
+    import mlflow
+
+    project, run, artefact = registered_alone
+    canary = project / "canary"
+    change_it(artefact, canary)
+    files.seal_folder(artefact)
+    tag_as_registered(project, run, artefact)
+    with pytest.raises(StoreError, match=re.escape(found)):
+        promotion.production(run.config, project)
+    assert not deployments.version_folder(project, "1").exists()
+    uri = tracking.tracking_uri(run.config, project)
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", uri)
+    with pytest.raises(StoreError, match=re.escape(found)):
+        mlflow.pyfunc.load_model(f"models:/{tracking.registered_name(run.config, project)}@production")
+    assert not canary.exists()
+
+
+def test_r39_a_registered_model_brings_no_link(registered_alone):
+    """A link in the store's artefacts never becomes one here, and a manifest that names files elsewhere is refused."""
+    project, run, artefact = registered_alone
+    (artefact / "config.json").rename(artefact.parent / "elsewhere.json")
+    (artefact / "config.json").symlink_to("../elsewhere.json")
+    files.seal_folder(artefact)
+    tag_as_registered(project, run, artefact)
+    folder = promotion.production(run.config, project).folder
+    assert not [path for path in folder.rglob("*") if path.is_symlink()]
+    shutil.rmtree(folder)
+    entries = json.loads((artefact / "manifest.json").read_text())
+    files.write_json(artefact / "manifest.json", entries | {"../elsewhere.json": entries["config.json"]})
+    tag_as_registered(project, run, artefact)
+    with pytest.raises(StoreError, match=r"is not the model that was registered: \.\./elsewhere\.json is missing"):
+        promotion.production(run.config, project)
+
+
+@pytest.fixture
+def registered_alone(tmp_path):
+    """A project with one version, in production in the registry alone; its run, and the model in the artefacts."""
+    project = started_store(tmp_path)
+    run = finished_run(project)
+    version = tracking.register_version(run.config, run.experiment)
+    tracking.point_alias(run.config, project, tracking.PRODUCTION, version)
+    [found] = project.glob("experiments/mlruns/*/models/*/artifacts/data/model/config.json")
+    return project, run, found.parent
+
+
+def tag_as_registered(project, run, artefact):
+    """Make the version's tag match what an attacker has put there."""
+    client = connect(run.config, project).client
+    name = tracking.registered_name(run.config, project)
+    client.set_model_version_tag(name, "1", tracking.DIGEST, files.folder_digest(artefact))
 
 
 def test_production_is_the_local_copy_while_the_store_is_away(shop, caplog):

@@ -420,8 +420,9 @@ def test_the_registered_model_answers_through_mlflow(project, monkeypatch):
     answer = model.predict(pd.DataFrame({"text": texts}))
     expected = load_scorer(run.experiment.model).probabilities(texts)
     assert answer["label"].tolist() == [run.model.labels[i] for i in expected.argmax(1)]
-    assert list(answer.columns) == ["label", *(f"p_{label}" for label in run.model.labels)]
-    assert abs(answer.iloc[:, 1:].to_numpy() - expected).max() < 1e-6
+    assert list(answer.columns) == ["label", *(f"p_{label}" for label in run.model.labels), "abstain"]
+    assert list(answer.columns) == model.metadata.signature.outputs.input_names()
+    assert abs(answer.iloc[:, 1:-1].to_numpy() - expected).max() < 1e-6
     assert model.metadata.signature.inputs.input_names() == ["text"]
     [requirements] = project.glob("experiments/mlruns/*/models/*/artifacts/requirements.txt")
     pins = dict(line.split("==") for line in requirements.read_text().split())

@@ -31,7 +31,7 @@ def refuse_if_changed(config: Config, project: Path, expected: str | None, exper
     if now == expected:
         return
     if now is None or tracking.version_tags(config, project, now).get(tracking.EXPERIMENT_ID) != experiment_id:
-        raise _changed(config, project, expected, now)
+        raise _changed(config, project, expected, now, f"ml-run --resume {experiment_id}")
 
 
 def promote(config: Config, project: Path, change: Change) -> None:
@@ -50,17 +50,18 @@ def promote(config: Config, project: Path, change: Change) -> None:
             deployments.switch(project, change.version)
             return
         if before != change.previous:
-            raise _changed(config, project, change.previous, before)
+            again = f"ml-run --resume {change.experiment}" if change.action == "deploy" else "ml-run rollback"
+            raise _changed(config, project, change.previous, before, again)
         deployments.write_intent(project, change)
         _move_alias(config, project, change)
         _follow(config, project, change)
 
 
-def _changed(config: Config, project: Path, expected: str | None, now: str | None) -> StoreError:
+def _changed(config: Config, project: Path, expected: str | None, now: str | None, again: str) -> StoreError:
     return ProductionChangedError(
-        f"production changed since this model was evaluated: it was {_name(expected)}, it is {_name(now)}",
+        f"production changed meanwhile: it was {_name(expected)}, it is {_name(now)}",
         where=f"alias {tracking.PRODUCTION} of {tracking.registered_name(config, project)}",
-        remedy="start a new run, which compares with the model that is in production now",
+        remedy=f"to decide against the model that is in production now: {again}",
     )
 
 
