@@ -150,7 +150,7 @@ def _label(looks: dict[str, Look], texts: tuple[str, ...], sources: dict[str, So
     if len(candidates) > 1:
         raise _several("label", candidates, [number_of(look.values, "value") for look in candidates])
     chosen = candidates[0]
-    beside = [look for look in looks.values() if look is not chosen and 0 < look.values <= look.filled / 2]
+    beside = [look for look in looks.values() if look is not chosen and 1 < look.values <= look.filled / 2]
     beside = sorted(beside, key=lambda look: look.values)[:_MOST_BESIDE]
     why = _evidence(chosen) + "".join(f"; `{visible(look.name)}` has {look.values:,}" for look in beside)
     return Chosen((chosen.name,), why + ("" if known else "; no field has a known name, and no other could be a class"))
