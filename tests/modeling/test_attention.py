@@ -3,6 +3,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from ml_run.modeling import attention
+from ml_run.modeling.dropout import dropped
 from small_model import SHAPE, batch, small_model
 
 
@@ -29,6 +30,25 @@ def test_products_are_attention(masked):
     for mine, other in zip(
         torch.autograd.grad((ours * weight).sum(), (query, key, value)),
         torch.autograd.grad((theirs * weight).sum(), (query, key, value)),
+        strict=True,
+    ):
+        assert torch.allclose(mine, other)
+
+
+def test_dropout_inside_the_products_is_that_of_the_weights():
+    """With dropout, answer and gradients are those of plain attention with the same weights set to 0."""
+    parts = [torch.randn(2, 4, 6, 8, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    torch.manual_seed(3)
+    ours = attention.by_products(*parts, None, scale=8**-0.5, dropout=0.5)
+    torch.manual_seed(3)
+    stayed = 1 - dropped(torch.Size([8, 6, 6]), 0.5).view(2, 4, 6, 6)
+    query, key, value = parts
+    plain = (query @ key.transpose(-1, -2) * 8**-0.5).softmax(-1) * stayed * 2 @ value
+    assert torch.allclose(ours, plain.transpose(1, 2))
+    weight = torch.randn_like(ours)
+    for mine, other in zip(
+        torch.autograd.grad((ours * weight).sum(), parts),
+        torch.autograd.grad((plain.transpose(1, 2) * weight).sum(), parts),
         strict=True,
     ):
         assert torch.allclose(mine, other)

@@ -29,6 +29,7 @@ def test_by_default_the_machine_decides():
     assert settled.attention_dropout is True
     assert settled.allocator == ("kept" if machine.keep_freed_memory() else "system")
     assert settled.threads == torch.get_num_threads()
+    assert settled.embeddings == "read"
 
 
 def test_each_is_turned_off_by_one_key():
@@ -43,7 +44,7 @@ def test_a_gpu_keeps_the_model_as_it_is():
     settled = compute.settle(
         config(training={"precision": "bf16"}, model={"attention_dropout": "off"}), small_model(), GPU
     )
-    assert (settled.attention_dropout, settled.allocator) == (True, "system")
+    assert (settled.attention_dropout, settled.allocator, settled.embeddings) == (True, "system", "whole")
     model = small_model()
     compute.apply(settled, model, GPU)
     assert model.config._attn_implementation == "sdpa"

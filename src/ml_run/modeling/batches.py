@@ -10,6 +10,7 @@ from ml_run.modeling import windows
 from ml_run.modeling.windows import LongText
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
@@ -49,6 +50,13 @@ class EncodedRows:
         self._bounds: NDArray[np.int64] = np.cumsum([0, *map(len, every)], dtype=np.int64)
         self._firsts: NDArray[np.int64] = np.cumsum([0, *map(len, rows)], dtype=np.int64)
         self._label_ids = list(label_ids)
+
+    @property
+    def pieces(self) -> "NDArray[np.int32]":
+        """Ids of all pieces that occur in the rows, rising."""
+        import numpy as np
+
+        return np.unique(self._tokens)
 
     def __len__(self) -> int:
         return len(self.lengths)

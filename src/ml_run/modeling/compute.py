@@ -21,6 +21,8 @@ def settle(config: Config, model: "PreTrainedModel", device: "torch.device") -> 
     """
     import torch
 
+    from ml_run.modeling import resting
+
     choice = precision.choose(config.training.precision, device)
     without = config.model.attention_dropout == "off" and device.type == "cpu" and attention.can_be_set(model)
     kept = config.compute.allocator == "auto" and device.type == "cpu" and machine.keep_freed_memory()
@@ -30,6 +32,7 @@ def settle(config: Config, model: "PreTrainedModel", device: "torch.device") -> 
         attention_dropout=not without,
         allocator="kept" if kept else "system",
         threads=torch.get_num_threads(),
+        embeddings="read" if device.type == "cpu" and resting.can_rest(model) else "whole",
     )
 
 

@@ -27,13 +27,14 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from ml_run import statistics
 from ml_run.config import TrainingConfig
 from ml_run.interruption import Interruption
-from ml_run.modeling import compute, ranks, windows
+from ml_run.modeling import compute, ranks, resting, windows
 from ml_run.modeling.batches import COUNTS, EncodedRows, LengthGroupedOrder, Padding, portions
 from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
 from ml_run.modeling.loading import BaseModel
 from ml_run.modeling.plan import Plan
 from ml_run.modeling.ranks import ALONE, NO_LABEL, Ranks
+from ml_run.modeling.resting import RestingEmbedding
 from ml_run.modeling.scoring import softmax
 from ml_run.modeling.seeds import Part
 
@@ -161,6 +162,9 @@ class OrderedTrainer(Trainer):
         # An accelerator holds what a batch of single windows would be, however many windows its rows have.
         most = self.args.per_device_train_batch_size * arguments["data_collator"].longest
         self._most_tokens = MOST_TOKENS if self.args.device.type == "cpu" else most
+        for table in self.model.modules():
+            if isinstance(table, RestingEmbedding):
+                table.decayed = partial(self._decayed, table.weight)
         self._flops_per_token = 6 * self.model.num_parameters(exclude_embeddings=True)
         self.remove_callback(PrinterCallback)
 
@@ -212,6 +216,15 @@ class OrderedTrainer(Trainer):
             batches: Any = loader.batch_sampler
             batches.num_processes, batches.process_index, batches.even_batches = 1, 0, False
         return loader
+
+    def _decayed(self, weight: torch.Tensor) -> float:
+        """What weight decay has made of 1 in all steps so far, in the group of `weight`."""
+        groups = self.optimizer.param_groups if self.optimizer else ()
+        decay = next((group["weight_decay"] for group in groups if any(own is weight for own in group["params"])), 0.0)
+        if not decay or self.lr_scheduler is None:
+            return 1.0
+        schedule = self.lr_scheduler.lr_lambdas[0]
+        return math.prod(1 - decay * self.args.learning_rate * schedule(step) for step in range(self.state.global_step))
 
     def evaluation_loop(self, *args: Any, **given: Any) -> Any:
         """Score the rows of every process; those that only fill up have no label, wherever they stand."""
@@ -281,6 +294,8 @@ def build_trainer(
     arguments = training_arguments(config, plan, folder, processes)
     if note.compute is not None:
         compute.apply(note.compute, base.model, arguments.device)
+        if note.compute.embeddings == "read":
+            resting.use(base.model, np.append(train.pieces, base.tokenizer.pad_token_id))
     return OrderedTrainer(
         order,
         bf16=note.compute is not None and note.compute.precision == "bf16",
