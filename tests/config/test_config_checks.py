@@ -6,6 +6,7 @@ import pytest
 
 from config_harness import GATE, config_text, faults, load, make_model
 from ml_run.config.data_checks import RULES
+from ray_harness import needs_ray
 
 FORMATS = "write jsonl, csv, tsv or parquet, each also .gz, or hf://dataset[/config]"
 TWO_FILES = "name two files, or leave val_path out to have it taken from train_path"
@@ -330,4 +331,25 @@ class TestProcesses:
         assert found == (
             "ml_config.yaml:6 | training.batch_size is 16, which compute.processes, 3, does not divide | "
             "set training.batch_size to a multiple of 3, e.g. 15, or change compute.processes"
+        )
+
+
+@needs_ray
+class TestEngine:
+    def test_workers_share_a_batch_unless_each_trains_alone(self, here):
+        """A batch that workers cannot share is refused; with several seeds, each of them trains one model."""
+        training, compute = "training: {batch_size: 16%s}\n", "compute: {engine: ray, workers: 3}\n"
+        (found,) = faults(config_text(rest=training % "" + compute + GATE))
+        assert found == (
+            "ml_config.yaml:6 | training.batch_size is 16, which compute.workers, 3, does not divide | "
+            "set training.batch_size to a multiple of 3, e.g. 15, or change compute.workers"
+        )
+        assert load(config_text(rest=training % ", seeds: [1, 2]" + compute + GATE)).config.compute.shares == 3
+
+    def test_processes_are_for_one_machine(self, here):
+        """On a cluster the workers take the place of processes."""
+        (found,) = faults(config_text(rest="compute: {engine: ray, processes: 2}\n" + GATE))
+        assert found == (
+            "ml_config.yaml:5 | compute.processes is 2, and compute.engine is ray | "
+            "remove it: on a cluster, compute.workers share one training"
         )

@@ -38,6 +38,7 @@ def test_a_process_alone_asks_nobody():
     assert ALONE.any(True, False) == (True, False)
     assert ALONE.total(1.5) == 1.5
     assert ALONE.decided(lambda: "here") == "here"
+    assert ALONE.collected(b"state") == [b"state"]
     ALONE.meet()
 
 
