@@ -185,6 +185,10 @@ def test_an_option_that_means_nothing_is_refused(project, source, tmp_path, argu
 # --- on Ray -----------------------------------------------------------------------------------------------------------
 
 
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""A cluster that no other machine can reach."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "target"), [("linear", "out.jsonl"), ("linear", "out.csv"), ("scratch:tiny", "out.parquet")]
@@ -239,14 +243,15 @@ def check_every_row_once(many, target):
 @pytest.mark.slow
 def test_a_node_that_dies_loses_no_row_and_doubles_none(project, many, tmp_path, monkeypatch):
     """Three nodes score 200,000 rows; one is killed in the middle; every row is there once, in its order."""
+    for name, value in LOOPBACK.items():
+        monkeypatch.setenv(name, value)
     pytest.importorskip("ray")
-    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # loopback, and nothing beyond
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-        env = {"RAY_ADDRESS": cluster.address}
+        env = {"RAY_ADDRESS": cluster.address, **LOOPBACK}
         command = begun(project, many, tmp_path / "out.jsonl", "--address", "auto", "--workers", "3", env=env)
         cluster.remove_node(nodes[0], allow_graceful=False)
         result = told(command.wait(1800))

@@ -2,9 +2,19 @@
 
 from ml_run.cluster.crew import Crew, Gone, Line, Reason, Word
 from ml_run.cluster.engines import Engine, elsewhere, engine, using
-from ml_run.cluster.on_ray import Description, apart, connect, describe, refuse_missing, run_tasks, together
+from ml_run.cluster.on_ray import (
+    BrokenOffError,
+    Description,
+    apart,
+    connect,
+    describe,
+    refuse_missing,
+    run_tasks,
+    together,
+)
 
 __all__ = [
+    "BrokenOffError",
     "Crew",
     "Description",
     "Engine",

@@ -14,15 +14,16 @@ import signal
 import threading
 import time
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml_run.cluster.crew import Gone, Line, Mailbox, is_of_the_network, loopback
 from ml_run.config.names import INSTALL_RAY
-from ml_run.errors import MlRunError, UsageError
+from ml_run.errors import MlRunError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +85,8 @@ def connect(compute: ComputeConfig) -> Iterator[None]:
         return
     session = _start(compute)
     try:
-        yield
+        with _stdout_kept():
+            yield
     finally:
         with _signals_kept():
             ray.shutdown()
@@ -112,6 +114,13 @@ def _start(compute: ComputeConfig) -> str | None:
             remedy="start one with ray start --head, or write address: local for one on this machine alone",
         ) from error
     return str(context.address_info["session_dir"]) if mine else None
+
+
+@contextmanager
+def _stdout_kept() -> Iterator[None]:
+    """Keep what Ray prints of lost machines, in a thread of its own, away from where only results go."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 @contextmanager
@@ -214,7 +223,7 @@ def run_tasks(
             if finished:
                 finished(places[done], results[places[done]])
     except ray.exceptions.RayError as error:
-        raise original(error) from None
+        raise _told(error) from None
     finally:
         for one in waiting:
             ray.cancel(one, force=True)
@@ -223,6 +232,23 @@ def run_tasks(
 
 def _call(function: Callable[[Item], Result], item: Item) -> Result:
     return function(item)
+
+
+class BrokenOffError(StoreError):
+    """The cluster lost work that it could not do again; what was written of it is there."""
+
+
+def _told(error: BaseException) -> BaseException:
+    """The error to raise in place of Ray's: that of the work, or that the cluster broke off."""
+    import ray
+
+    inner = original(error)
+    while isinstance(inner, ray.exceptions.RayTaskError) and isinstance(inner.cause, Exception):
+        inner = inner.cause
+    if not isinstance(inner, ray.exceptions.RayError):
+        return inner
+    found = f"work on the cluster broke off: {str(inner).strip().rpartition(chr(10))[2]}"
+    return BrokenOffError(found, where="compute.engine", remedy="what is done is kept: give the command again")
 
 
 def original(error: BaseException) -> BaseException:
@@ -546,7 +572,7 @@ def flow(
         for row in results.iter_rows():
             yield pickle.loads(row["packed"])  # noqa: S301 -- made by a worker of ours
     except ray.exceptions.RayError as error:
-        raise original(error) from None
+        raise _told(error) from None
 
 
 def shuffle(
@@ -560,7 +586,7 @@ def shuffle(
         found = rows.groupby("part", num_partitions=parts).map_groups(gather, batch_format="numpy")
         return list(found.iter_batches(batch_size=None, batch_format="numpy"))
     except ray.exceptions.RayError as error:
-        raise original(error) from None
+        raise _told(error) from None
 
 
 class _Spreading:
@@ -579,7 +605,7 @@ def _data(items: Sequence[Any]) -> Any:
     import ray
 
     ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     packed = [{"packed": pickle.dumps(item)} for item in items]
     return ray.data.from_items(packed, override_num_blocks=len(packed))
 

@@ -86,11 +86,18 @@ def assemble(plan: Plan, folder: Path, one: Input) -> None:
 
 def _in_order(plan: Plan, inputs: Sequence[Input]) -> Iterator[Receipt]:
     for one in inputs:
-        for chunk in range(plan.chunks(one) or 0):
+        count = plan.chunks(one)
+        if count is None:
+            raise _lost(plan.place(one.number, "end.json"))
+        for chunk in range(count):
             path = plan.receipt(one.number, chunk)
             if not path.exists():
-                raise StoreError("a shard that was written is not here", where=str(path), remedy=SHARE_STORAGE)
+                raise _lost(path)
             yield read_record(path, Receipt)
+
+
+def _lost(path: Path) -> StoreError:
+    return StoreError("what a worker wrote is not here", where=str(path), remedy=SHARE_STORAGE)
 
 
 def _header(plan: Plan, receipt: Receipt) -> bytes:

@@ -27,7 +27,7 @@ from ml_run.reading.streaming import stream
 from ml_run.results import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from ml_run.predicting.model import Chosen
@@ -92,10 +92,18 @@ class Plan:
         end = self.place(one.number, "end.json")
         return read_record(end, End).chunks if end.exists() else None
 
-    def is_done(self, one: Input) -> bool:
-        """All shards of a file are written."""
-        count = self.chunks(one)
-        return count is not None and all(self.receipt(one.number, chunk).exists() for chunk in range(count))
+    def written(self, one: Input) -> frozenset[int]:
+        """The chunks of a file that a shard holds."""
+        return frozenset(int(path.stem) for path in self.place(one.number, "").glob("[0-9]*.json"))
+
+
+@dataclass(frozen=True)
+class Left:
+    """A file that is not done."""
+
+    input: Input
+    written: frozenset[int]
+    """Chunks that were there when it was looked at; not looked at again, since who reads twice must read the same."""
 
 
 @dataclass(frozen=True)
@@ -108,21 +116,27 @@ class Part:
     share: float
 
 
-def read_parts(plan: Plan, one: Input) -> Iterator[Part]:
-    """The chunks of a file that no shard holds yet.
+def left_of(plan: Plan, inputs: Iterable[Input]) -> list[Left]:
+    """The files of which a shard lacks."""
+    found = [Left(one, plan.written(one)) for one in inputs]
+    return [one for one in found if len(one.written) != plan.chunks(one.input)]
+
+
+def read_parts(plan: Plan, left: Left) -> Iterator[Part]:
+    """The chunks of a file that no shard held yet.
 
     Raises:
         UsageError: the file is gone, or changed while it was read.
         NotReadyError: it is damaged.
     """
-    number = -1
+    one, number = left.input, -1
     with local_copy(one) as path:
         if not path.is_file():
             raise UsageError("this node sees no such file", where=one.name, remedy=SHARE_STORAGE)
         before = stamp(path)
         source = stream(path, one.name)
         for number, chunk in enumerate(chunks(source.records((*plan.fields.text, *plan.fields.ids)), plan.fields)):
-            if not plan.receipt(one.number, number).exists():
+            if number not in left.written:
                 yield Part(one, number, chunk, source.done)
         refuse_changed(path, before, one.name)
     write_record(plan.place(one.number, "end.json"), End(chunks=number + 1))

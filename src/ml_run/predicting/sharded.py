@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from ml_run.predicting.model import choose_model
 from ml_run.predicting.output import Form
 from ml_run.predicting.refusing import check_request, writing
 from ml_run.predicting.scoring import STAGE
-from ml_run.predicting.shard import Plan, Shards, read_parts
+from ml_run.predicting.shard import Plan, Shards, left_of, read_parts
 from ml_run.predicting.texts import choose_fields
 from ml_run.reading.streaming import stream
 from ml_run.wording import number_of
@@ -52,7 +53,7 @@ def predict_shards(request: Request, project: Path) -> Predicted:
                 fields=fields,
                 chosen=chosen,
                 form=form or Form(data_format(Path(inputs[0].address)) or "", packed=False),
-                abstain_below=request.abstain_below,
+                abstain_below=chosen.below(request.abstain_below),
                 named=_several(request),
             )
             work = _Work(plan, inputs, state)
@@ -83,7 +84,7 @@ def _job(request: Request, inputs: tuple[Input, ...], chosen: Chosen, fields: Fi
         model_version=chosen.version,
         model_digest=chosen.digest,
         text_fields=fields.text,
-        abstain_below=request.abstain_below,
+        abstain_below=chosen.below(request.abstain_below),
     )
 
 
@@ -100,27 +101,31 @@ class _Work:
     def __init__(self, plan: Plan, inputs: tuple[Input, ...], state: State) -> None:
         self._plan = plan
         self._inputs = inputs
-        self._shares = dict.fromkeys(range(len(inputs)), 0.0)
-        self._rows = 0
-        for receipt in receipts(plan, inputs):
-            self._add(receipt)
+        self._count()
         self._rows_before = self._rows
         self._share_before = self._share
         self._seconds_before = state.progress.seconds
         self._start = self._scoring = time.monotonic()
 
     def score(self, engine: cluster.Engine) -> None:
-        """Have every shard written that is not there."""
-        left = [one for one in self._inputs if not self._plan.is_done(one)]
-        if not left:
-            return
+        """Have every shard written that is not there; again, where a cluster breaks off that came farther."""
+        self._plan.folder.mkdir(parents=True, exist_ok=True)
         if self._rows:
             emit("note", f"  going on after {number_of(self._rows, 'row')}")
-        self._plan.folder.mkdir(parents=True, exist_ok=True)
         self._scoring = time.monotonic()
-        for receipt in engine.flow(left, partial(read_parts, self._plan), partial(Shards, self._plan)):
-            self._add(receipt)
-            self._tell()
+        while left := left_of(self._plan, self._inputs):
+            before = self._rows
+            try:
+                for receipt in engine.flow(left, partial(read_parts, self._plan), partial(Shards, self._plan)):
+                    self._add(receipt)
+                    self._tell()
+            except cluster.BrokenOffError as error:
+                self._count()
+                if self._rows == before:
+                    raise
+                emit("warning", f"{error.found}; the shards that lack are done again", level=logging.WARNING)
+            else:
+                return
 
     @property
     def pace(self) -> Pace:
@@ -140,6 +145,13 @@ class _Work:
     def _share(self) -> float:
         sizes = sum(one.size for one in self._inputs)
         return sum(one.size * self._shares[one.number] for one in self._inputs) / max(1, sizes)
+
+    def _count(self) -> None:
+        """Look at what is there."""
+        self._shares = dict.fromkeys(range(len(self._inputs)), 0.0)
+        self._rows = 0
+        for receipt in receipts(self._plan, self._inputs):
+            self._add(receipt)
 
     def _add(self, receipt: Receipt) -> None:
         self._rows += receipt.rows
