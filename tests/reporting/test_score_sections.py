@@ -23,3 +23,10 @@ def test_a_difference_stands_with_its_level_its_test_and_what_got_worse():
     assert "| 0.012 |" in differences
     assert "Recall is lower by more than 0.06, beyond chance, in Northern (by 0.210)." in differences
     assert "| MCC | Log loss | Brier | ECE | n |" in models
+
+
+def test_a_p_value_is_never_called_zero():
+    """What rounds to nothing is said to be below a thousandth."""
+    found = make_evaluation(LABELS)
+    told = [c.model_copy(update={"p_value": 0.0004}) for c in found.comparisons]
+    assert "| < 0.001 |" in tables(found.model_copy(update={"comparisons": tuple(told)}))[1].replace("&lt;", "<")

@@ -110,3 +110,11 @@ def test_figures_parse_and_say_their_numbers():
 def test_a_coverage_is_listed_once():
     """Few distinct confidences give few points, each shown once."""
     assert trust_figures.spread_out(CURVE) == list(CURVE.points)
+
+
+@pytest.mark.parametrize("threshold", [0.8, 0.81, 0.9])
+def test_the_name_of_a_threshold_never_stands_on_the_numbers_of_the_axis(threshold):
+    """A threshold at the foot of the chart is named above its line; the axis is numbered below."""
+    figure = trust_figures.risk_coverage(CURVE, threshold)
+    heights = {text.text: float(text.get("y")) for text in ET.fromstring(figure.file).iter() if text.get("y")}
+    assert abs(heights[f"min_accuracy {threshold:g}"] - heights["0 %"]) > 15

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _NAMED_COLUMNS = 8
 _SHORT_NAME = 14
+_SMALLEST_P = 0.001
 _SIGNS = {">=": "≥", ">": ">", "<=": "≤"}
 _MODEL_WORDS = {
     "candidate": "the model of this run",
@@ -151,11 +152,17 @@ def _comparison_row(comparison: Comparison) -> list[Loose]:
         comparison.against,
         signed_with_interval(comparison.macro_f1_difference),
         signed_with_interval(comparison.accuracy_difference),
-        "–" if comparison.p_value is None else f"{comparison.p_value:.3f}",
+        _p_value(comparison.p_value),
         f"{comparison.n:,}",
         f"{comparison.excluded:,}",
         " ".join(map(sentence, filter(None, (comparison.note, *comparison.warnings)))) or "–",
     ]
+
+
+def _p_value(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "< 0.001" if value < _SMALLEST_P else f"{value:.3f}"
 
 
 def _classes_table(evaluation: Evaluation) -> Content:

@@ -66,7 +66,7 @@ def risk_coverage(curve: RiskCoverage, threshold: float | None) -> Figure:
     if threshold is not None:
         level = _y((threshold - bottom) / (1 - bottom))
         parts.append(svg.line(_x(0), _x(1), level, level, "threshold"))
-        parts.append(svg.text(f"min_accuracy {threshold:g}", _x(0), level + 15, style="s"))
+        parts.append(svg.text(f"min_accuracy {threshold:g}", _x(0), _beside(level), style="s"))
     parts += _foot([(step, percent_label(step)) for step in _QUARTERS], "share of the texts answered, surest first")
     words = [f"{percent(p.coverage)} answered: {percent(p.accuracy)} right" for p in spread_out(curve)]
     title = "How often the model is right when it answers only what it is sure of"
@@ -100,7 +100,7 @@ def learning_curve(curve: LearningCurve) -> Figure:
     if curve.threshold is not None:
         level = _y(curve.threshold)
         parts.append(svg.line(_x(0), _x(1), level, level, "threshold"))
-        parts.append(svg.text(f"min_f1 {curve.threshold:g}", _x(1), level + 15, anchor="end", style="s"))
+        parts.append(svg.text(f"min_f1 {curve.threshold:g}", _x(1), _beside(level), anchor="end", style="s"))
     parts += _foot([(step, f"{round(most * step):,}") for step in _QUARTERS], "training rows")
     words = [f"{number_of(p.rows, 'row')}: {score(p.mean)}" for p in curve.points]
     title = "What the linear model learns from more and more of the training rows"
@@ -117,6 +117,11 @@ def _last_row(curve: LearningCurve) -> int:
 
 
 # --- what the three share -------------------------------------------------------------------------------------------
+
+
+def _beside(level: float) -> float:
+    """Where the name of a threshold stands: under its line, or above it where the axis has its numbers."""
+    return level + 15 if level + 20 < _FLOOR else level - 6
 
 
 def percent_label(share: float) -> str:
