@@ -106,12 +106,14 @@ def _start(compute: ComputeConfig) -> str | None:
     try:
         with _signals_kept(), _silent():
             context = ray.init(compute.address, **settings)
-    except (ConnectionError, TimeoutError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises plain ones, too
         first = str(error).strip().partition("\n")[0]
         raise UsageError(
-            f"no Ray cluster answers at {compute.address}: {first}",
-            where="compute.address",
-            remedy="start one with ray start --head, or write address: local for one on this machine alone",
+            f"no cluster could be started here: {first}" if mine else f"no Ray cluster answers: {first}",
+            where=f"compute.address: {compute.address}",
+            remedy="if this machine is very busy, give the command again when it is less so"
+            if mine
+            else "start one with ray start --head, or write address: local for one on this machine alone",
         ) from error
     return str(context.address_info["session_dir"]) if mine else None
 
