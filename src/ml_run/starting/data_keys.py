@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml_run.starting.choice import FEWEST, TEST_SHARE, Choice, kept_share, smallest_class
+from ml_run.starting.choice import FEWEST, TEST_SHARE, Choice, kept_share, largest_class, smallest_class
 from ml_run.wording import number_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def data_keys(paths: dict[str, tuple[str, str]], roles: Roles, facts: Facts, sha
         yield Choice(f"data.{split}_path", path, f"{number_of(facts.rows[split], 'row')}; {why}")
     text = roles.text.names
     yield Choice("data.text_field", text[0] if len(text) == 1 else text, roles.text.why)
-    yield Choice("data.label_field", roles.label.names[0], roles.label.why)
+    yield Choice("data.label_field", roles.label.names[0], roles.label.why, _sizes(facts))
     if roles.group:
         yield Choice("data.group_field", roles.group.names[0], f"{roles.group.why}: a group is never divided")
     if facts.language:
@@ -31,6 +31,11 @@ def data_keys(paths: dict[str, tuple[str, str]], roles: Roles, facts: Facts, sha
         label, rows = smallest_class(facts)
         why = f"{label} has {number_of(rows, 'row')}, and a class needs {FEWEST} in test to be judged"
         yield Choice("data.test_share", share, why)
+
+
+def _sizes(facts: Facts) -> str:
+    fewest, most = smallest_class(facts)[1], largest_class(facts, "train")[1]
+    return f"{fewest:,} to {number_of(most, 'training row')} each" if fewest < most else f"{most:,} training rows each"
 
 
 def share_for_test(facts: Facts) -> float | None:

@@ -157,11 +157,7 @@ def _label(looks: dict[str, Look], texts: tuple[str, ...], sources: dict[str, So
 
 
 def _evidence(look: Look) -> str:
-    if not look.counts:
-        return "no values"
-    sizes = sorted(look.counts.values())
-    rows = f"{sizes[0]:,}" if sizes[0] == sizes[-1] else f"{sizes[0]:,} to {sizes[-1]:,}"
-    return f"{number_of(look.values, 'value')}, {rows} training rows each"
+    return number_of(look.values, "value")
 
 
 def _could_be_label(look: Look) -> bool:
