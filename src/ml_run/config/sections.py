@@ -244,17 +244,17 @@ class ComputeConfig(Section):
     """Folder or fsspec URL that every node of the cluster sees, where training keeps its checkpoints; left out: the
     project folder is seen by all."""
 
+    @property
+    def shares(self) -> int:
+        """Parts that one training is divided among: processes of this machine, or workers of the cluster."""
+        return self.workers if self.engine == "ray" else self.processes
+
 
 class Config(Section):
     """The whole of `ml_config.yaml`."""
 
     data: DataConfig
     model: ModelConfig
-    @property
-    def shares(self) -> int:
-        """Parts that one training is divided among: processes of this machine, or workers of the cluster."""
-        return self.workers if self.engine == "ray" else self.processes
-
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()

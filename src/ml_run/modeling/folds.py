@@ -234,6 +234,7 @@ def _of_fold(task: Task, places: Sequence[int], number: int, count: int) -> Task
         val=task.train.take(held),
         folder=task.folder / f"fold_{number}",
         part=Part(number, count + 1, task.config.training.seed, "fold"),
+        copies=task.copies and f"{task.copies}-fold_{number}",
     )
 
 
@@ -241,7 +242,6 @@ def _train_fold(task: Task, interruption: Interruption) -> HeldOut:
     assert task.part is not None, "a fold is one of several"
     fitted = fit(task, interruption)
     best = best_epoch(fitted.last.curve)
-        copies=task.copies and f"{task.copies}-fold_{number}",
     assert best is not None, "a complete training has evaluated at least once"
     assert fitted.last.best is not None, "a complete training has evaluated at least once"
     logits = scoring.load_transformer(fitted.last.best, verified=True).logits(task.val.texts)

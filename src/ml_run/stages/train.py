@@ -134,10 +134,6 @@ def _train_seeds(
     )
 
 
-def _train_folds(task: Task, count: int, experiment: Experiment, interruption: Interruption) -> TrainedModel:
-    """Cross-validate over the rows of train and val, then train on all of them: no row chooses an epoch."""
-    rows = task.train + task.val
-    places = _places(task.config, task.data, rows, count)
 def _of_seed(task: Task, number: int, count: int, seed: int) -> Task:
     training = task.config.training.model_copy(update={"seed": seed})
     return replace(
@@ -164,6 +160,10 @@ def _keep_seed(task: Task, model: Path, trained: TrainedModel) -> None:
     checkpoints.mark_finished(task.folder, task.inputs, trained)
 
 
+def _train_folds(task: Task, count: int, experiment: Experiment, interruption: Interruption) -> TrainedModel:
+    """Cross-validate over the rows of train and val, then train on all of them: no row chooses an epoch."""
+    rows = task.train + task.val
+    places = _places(task.config, task.data, rows, count)
     found, probabilities = folds.cross_validate(replace(task, train=rows), places, interruption)
     folds.write_out_of_fold(experiment.out_of_fold, rows, task.data.labels, places, probabilities)
     trained = _train_one(_final(task, rows, found), experiment.model, interruption)
@@ -193,11 +193,11 @@ def _final(task: Task, rows: SplitRows, found: Folds) -> Task:
         train=rows,
         folder=task.folder / "final",
         part=Part(len(found.runs) + 1, len(found.runs) + 1, training.seed, "final"),
+        copies=task.copies and f"{task.copies}-final",
         folds=found,
     )
 
 
-        copies=task.copies and f"{task.copies}-final",
 def _tell_seed(task: Task, trained: TrainedModel) -> None:
     events.emit(
         "note",
