@@ -16,10 +16,11 @@ Severity = Literal["error", "warning", "info"]
 Readiness = Literal["ready", "ready with warnings", "not ready"]
 VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Direction = Literal[">=", ">", "<="]
-Format = Literal["safetensors", "onnx", "onnx-int8"]
-"""What computes a transformer's scores: torch, ONNX Runtime in float32, or ONNX Runtime with whole numbers."""
-FORMATS: tuple[Format, ...] = ("safetensors", "onnx", "onnx-int8")
-"""From the most exact to the one that comes after it."""
+Format = Literal["safetensors", "onnx", "onnx-int8-blocks", "onnx-int8"]
+"""What computes a transformer's scores: torch, or ONNX Runtime, in float32 or in whole numbers of 8 bits; those have
+one scale for each block of numbers, or one for all numbers of a layer, which is faster and less exact."""
+FORMATS: tuple[Format, ...] = ("safetensors", "onnx", "onnx-int8-blocks", "onnx-int8")
+"""From the most exact to the least."""
 StageName = Literal["data", "train", "evaluate", "gate", "deploy", "registry"]
 STAGES: tuple[StageName, ...] = ("data", "train", "evaluate", "gate", "deploy", "registry")
 SPLITS = ("train", "val", "test")

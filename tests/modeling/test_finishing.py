@@ -123,7 +123,8 @@ def test_the_same_training_gives_the_same_folder(run, tmp_path):
 def test_with_folds_the_temperature_is_found_on_what_they_held_out(tmp_path):
     """The final model has learnt from the validation rows; of those it is surer than it should be."""
     made = with_card(finished_run(tmp_path))
-    val, soft = val_rows(made.experiment.model), np.full((60, 3), 0.05) + 0.85 * np.eye(3)[[number % 3 for number in range(60)]]
+    val = val_rows(made.experiment.model)
+    soft = np.full((60, 3), 0.05) + 0.85 * np.eye(3)[[number % 3 for number in range(60)]]
     write_out_of_fold(made.experiment.out_of_fold, val, LABELS, [0] * 60, soft)
     found = finish(made, folds="known to be there")
     assert found.served.temperature == pytest.approx(statistics.fit_temperature(np.log(soft), val.label_ids))
@@ -153,7 +154,7 @@ def test_a_risk_that_cannot_be_reached_is_undefined_and_told(caplog):
     with caplog.at_level(logging.WARNING, "ml_run"):
         found = abstain_at(0.1, np.array([[0.9, 0.1], [0.6, 0.4]]), [1, 0])
     assert found.below is None
-    assert "10 % cannot be reached" in caplog.text
+    assert "10.0 % cannot be reached: the model's surest answers hold more mistakes" in caplog.text
 
 
 @pytest.mark.parametrize(

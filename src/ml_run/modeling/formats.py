@@ -206,7 +206,7 @@ def _measured(
 def _objection(one: Format, same: float | None, rows: int, *, finite: bool) -> str:
     if not finite:
         return "it gives scores that are no numbers"
-    if one == "onnx-int8" and rows < LEAST_ROWS:
+    if one != "onnx" and rows < LEAST_ROWS:
         return f"{number_of(rows, 'validation row')} are too few to compare it on: {LEAST_ROWS}"
     if same is None or same < AGREEMENT:
         share = "none" if same is None else percent(same)

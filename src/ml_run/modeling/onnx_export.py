@@ -8,6 +8,7 @@ and temperature, is not in the graph: that is the scoring code's.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ _ONE_FILE = 1_500_000_000
 """Bytes of weights above which they stand in a file beside the graph: one of protocol buffers ends at 2 GiB."""
 _ROWS, _TOKENS = 2, 8
 _FLOAT_BYTES = 4
+_BLOCK = 128
+_WHOLE_NUMBERS = 4
+"""ONNX Runtime's `accuracy_level` for activations of 8 bits: its operator MatMulNBits knows five."""
 
 
 def export(folder: Path, target: Path) -> None:
@@ -37,7 +41,8 @@ def export(folder: Path, target: Path) -> None:
     program = _program(model.eval())
     _forget_origin(program)
     program.save(exact, external_data=apart)
-    quantize(exact, target / ONNX_FILES["onnx-int8"])
+    _quantize(exact, target / ONNX_FILES["onnx-int8"])
+    _quantize_blocks(exact, target / ONNX_FILES["onnx-int8-blocks"])
 
 
 def _program(model: PreTrainedModel) -> ONNXProgram:
@@ -86,16 +91,40 @@ def _forget_origin(program: ONNXProgram) -> None:
         value.doc_string = None
 
 
-def quantize(exact: Path, target: Path) -> None:
+def _quantize(exact: Path, target: Path) -> None:
     """Write the model in `exact` with weights of 8 bits; its activations become whole numbers as they come."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    large = exact.with_name(f"{exact.name}.data").exists()
-    quantize_dynamic(exact, target, weight_type=QuantType.QInt8, per_channel=True, use_external_data_format=large)
+    quantize_dynamic(
+        exact, target, weight_type=QuantType.QInt8, per_channel=True, use_external_data_format=_is_apart(exact)
+    )
+
+
+def _quantize_blocks(exact: Path, target: Path) -> None:
+    """Write the model in `exact` with weights of 8 bits and a scale for each block of them, and of its activations.
+
+    On e5-small, 150 Somali articles: one scale a layer gave 2 of them another label, and moved a probability by .16;
+    blocks gave none, and moved none by more than .04, at 1.8 times the processor time.
+    """
+    import onnx
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+    blocks = MatMulNBitsQuantizer(
+        onnx.load(exact), bits=8, block_size=_BLOCK, is_symmetric=True, accuracy_level=_WHOLE_NUMBERS
+    )
+    blocks.process()
+    blocks.model.save_model_to_file(str(target), use_external_data_format=_is_apart(exact))
+
+
+def _is_apart(graph: Path) -> bool:
+    return graph.with_name(f"{graph.name}.data").exists()
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Entry point of the process, which takes seven times the memory of the weights."""
+    # Where memory runs out, the system is to end this process, and not the training that waits for it.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
     export(*map(Path, sys.argv[1:3]))
 
 

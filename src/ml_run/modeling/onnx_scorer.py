@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     from ml_run.results import Format
 
-ONNX_FILES: dict[Format, str] = {"onnx": "model.onnx", "onnx-int8": "model_int8.onnx"}
+ONNX_FILES: dict[Format, str] = {
+    "onnx": "model.onnx",
+    "onnx-int8-blocks": "model_int8_blocks.onnx",
+    "onnx-int8": "model_int8.onnx",
+}
 """In a model folder; weights too large for one file stand beside it, in a file of the same name and `.data`."""
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "logits"
@@ -54,8 +58,8 @@ class OnnxScorer(TokenScorer):
 def load_onnx(folder: Path, format_: Format, threads: int | None = None) -> OnnxScorer:
     """Load the model in `folder` in one of the formats of ONNX Runtime.
 
-    In whole numbers, windows are scored one by one: the scale of a layer's numbers is taken over the whole batch, so
-    that a text would be scored otherwise beside other texts.
+    In whole numbers with one scale a layer, windows are scored one by one: the scale is taken over all that is in a
+    batch, so that a text would be scored otherwise beside other texts.
 
     Raises:
         StoreError: the files are missing or damaged, or ONNX Runtime is not installed here.

@@ -56,7 +56,7 @@ def conclude(request: Request, project: Path, chosen: Chosen, progress: Progress
         rejected_path=left_out if progress.rejected else None,
         labels=dict(ordered),
         abstained=progress.abstained,
-        abstain_below=request.abstain_below,
+        abstain_below=progress.job.abstain_below,
         model=chosen.version,
         text_fields=progress.job.text_fields,
         resumed_after=pace.resumed_after,

@@ -50,7 +50,7 @@ def predict_file(request: Request, project: Path) -> Predicted:
         model_version=chosen.version,
         model_digest=chosen.digest,
         text_fields=fields.text,
-        abstain_below=request.abstain_below,
+        abstain_below=chosen.below(request.abstain_below),
     )
     with writing(request.target), opened(request.target, job, restart=request.restart) as state:
         work = Work(source, fields, chosen, form, state)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ml_run import deployments, files
 from ml_run.errors import StoreError, UsageError
 from ml_run.experiment import EXPERIMENTS, Experiment, find_experiment, read_record
+from ml_run.modeling.scoring_file import read_scoring
 from ml_run.results import PreparedData
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ class Chosen:
     """What its run read of a row; empty where the run's records are gone."""
     synthetic: bool
     """Its run was on SYNTHETIC data."""
+    abstain_below: float | None = None
+    """Confidence below which it abstains, by what it was trained with; None: never."""
+
+    def below(self, asked: float | None) -> float | None:
+        """Confidence below which a row abstains, where a job asks for `asked`."""
+        return self.abstain_below if asked is None else asked
 
 
 def choose_model(project: Path, reference: str) -> Chosen:
@@ -73,4 +80,12 @@ def _chosen(version: str, folder: Path, digest: str, experiment: Experiment | No
         digest=digest,
         text_fields=data.text_fields if data else (),
         synthetic=data.synthetic if data else False,
+        abstain_below=_abstain_below(folder),
     )
+
+
+def _abstain_below(folder: Path) -> float | None:
+    try:
+        return read_scoring(folder).abstain_below
+    except ValueError:
+        return None  # whoever loads the model says what is wrong with it

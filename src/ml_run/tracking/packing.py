@@ -28,6 +28,7 @@ _SCRATCH = "mlflow"
 _PINNED = ("mlflow", "numpy", "pandas", "pydantic")
 _TRANSFORMER = ("torch", "transformers", "tokenizers", "safetensors")
 _LINEAR = ("scikit-learn", "scipy", "skops")
+_ONNX = ("onnxruntime",)
 _EXAMPLE = "text to classify"  # no row of the user's: everybody who may read the registry sees it
 
 
@@ -113,7 +114,8 @@ def pack(experiment: Experiment, target: Path, model_id: str, run_id: str) -> No
 
 
 def _needed(model: TrainedModel) -> tuple[str, ...]:
-    return *_PINNED, *(_LINEAR if model.linear else _TRANSFORMER)
+    exported = model.served is not None and model.served.format not in {None, "safetensors"}
+    return *_PINNED, *(_LINEAR if model.linear else _TRANSFORMER), *(_ONNX if exported else ())
 
 
 def _public_version(package: str) -> str:
