@@ -312,6 +312,7 @@ def test_what_cannot_be_read_is_said_with_file_and_line(tmp_path, content, found
     assert error.found.startswith(found)
     assert error.where == where
     assert error.remedy
+    assert "in the config" not in error.remedy  # there is none yet
 
 
 def test_files_that_differ_in_their_fields_are_named(tmp_path):

@@ -84,7 +84,7 @@ def choose_roles(sources: dict[str, Source], text: Sequence[str], label: str | N
     """
     for source in sources.values():
         if not source.fields:
-            choose_fields(DataConfig(train_path=source.name), {"train": source})  # says what is wrong with the file
+            raise _nothing(source)
     for option, names in (("--text-field", text), ("--label-field", [label] if label else [])):
         _refuse_absent(option, names, sources)
     train, looks = sources["train"], look_at(sources["train"])
@@ -95,6 +95,15 @@ def choose_roles(sources: dict[str, Source], text: Sequence[str], label: str | N
     others = {name: look for name, look in common.items() if name not in {*texts.names, *labels.names}}
     group, notes = _group(others)
     return Roles(texts, labels, group, (*_split_notes(looks), *notes))
+
+
+def _nothing(source: Source) -> NotReadyError:
+    """What a file without a field is, as a run would say it, but that no config names it yet."""
+    try:
+        choose_fields(DataConfig(train_path=source.name), {"train": source})
+    except NotReadyError as error:
+        return NotReadyError(error.found, where=error.where, remedy=error.remedy.replace(" in the config", ""))
+    raise AssertionError("a source without fields has no text")
 
 
 def _refuse_absent(option: str, names: Sequence[str], sources: dict[str, Source]) -> None:
