@@ -141,9 +141,9 @@ def family(number):
 @needs_ray
 @pytest.mark.slow
 def test_workers_train_as_processes_do(tmp_path, monkeypatch):
-    """One worker ends with the bits of one process, two with those of two, wherever checkpoints go; errors too."""
+    """One worker ends with the bits of one process, two with those of two, wherever checkpoints go."""
     storage = tmp_path / "storage"
-    with ray_nodes(2, monkeypatch) as _:
+    with ray_nodes(2, monkeypatch):
         alone, there = (work(tmp_path / name, asked) for name, asked in (("a", {}), ("b", on_ray(1))))
         assert there.train().curve == alone.train().curve
         assert there.weights() == alone.weights()
@@ -159,12 +159,20 @@ def test_workers_train_as_processes_do(tmp_path, monkeypatch):
         assert list(storage.iterdir()) == []
         assert " on cpu on 2 workers: 49 rows" in (copied.experiment.folder / "logs" / "run.log").read_text()
         assert [line["done"] for line in told(copied) if line["event"] == "progress"][-1] == 12
-        diverging = {"learning_rate": 1e30, "on_collapse": "stop", "warmup_ratio": 0.0}
-        for settings, kind in ((diverging, TrainingError), ({"model": {"name": str(tmp_path)}}, UsageError)):
+
+
+@needs_ray
+@pytest.mark.slow
+def test_errors_are_those_of_processes(tmp_path, monkeypatch):
+    """A training that collapses and a model that cannot be loaded are told in the same words, and not tried again."""
+    settings = {"learning_rate": 1.0, "on_collapse": "stop", "warmup_ratio": 0.0}
+    (tmp_path / "no_model").mkdir()
+    cases = ((TrainingError, settings), (UsageError, {"model": {"name": str(tmp_path / "no_model")}}))
+    with ray_nodes(2, monkeypatch):
+        for kind, training in cases:
             errors = []
-            for name, asked in (("e", {}), ("f", on_ray())):
+            for name, asked in (("processes", {"processes": 2}), ("workers", on_ray())):
                 with pytest.raises(kind) as caught:
-                    work(tmp_path / f"{name}{kind.__name__}", asked, **settings).train()
-                errors.append(caught.value)
-            assert type(errors[0]) is type(errors[1])
-            assert errors[0].remedy == errors[1].remedy
+                    work(tmp_path / f"{name}_{kind.__name__}", asked, **training).train()
+                errors.append(vars(caught.value) | {"where": ""})
+            assert errors[0] == errors[1]
