@@ -75,7 +75,8 @@ def test_what_it_leaves_behind(deployed):
     project, _ = deployed
     folder = only_run(project)
     names = {path.name for path in (folder / "model").iterdir()}
-    assert names == {ARRAYS, DESCRIPTION, "README.md", "train_rows.txt", "manifest.json"}
+    added = {"scoring.json", "provenance.json", "sbom.cdx.json"}
+    assert names == {ARRAYS, DESCRIPTION, "README.md", "train_rows.txt", "manifest.json"} | added
     assert files.manifest_fault(folder / "model") is None
     assert not [path for path in project.rglob("*") if path.suffix in {".pkl", ".pickle", ".joblib", ".bin", ".pt"}]
     assert list((folder / "checkpoints").glob("checkpoint-*")) == []

@@ -219,8 +219,9 @@ def test_the_candidate_is_the_median_of_the_seeds_by_validation(seeded):
     work, trained, _ = seeded
     assert [run.seed for run in trained.seeds] == list(SEEDS)
     middle = sorted(trained.seeds, key=lambda run: (run.best_val_macro_f1, run.seed))[1]
-    assert (trained.seed, trained.digest) == (middle.seed, middle.digest)
-    assert files.folder_digest(work.experiment.model) == middle.digest
+    chosen = work.experiment.seed_model(middle.seed) / "model.safetensors"
+    assert (trained.seed, work.weights()) == (middle.seed, files.hash_file(chosen))
+    assert files.folder_digest(work.experiment.model) == trained.digest
     assert files.manifest_fault(work.experiment.model) is None
     assert trained.seconds == pytest.approx(sum(run.seconds for run in trained.seeds), abs=0.01)
     for run in trained.seeds:

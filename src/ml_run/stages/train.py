@@ -218,7 +218,7 @@ def _tell_choice(models: list[TrainedModel], chosen: TrainedModel) -> None:
 
 
 def _copy_model(source: Path, target: Path) -> None:
-    """Put the sealed model in `source` to `target`, too: the same files, and so the same digest."""
+    """Put the sealed model in `source` to `target`, too."""
     with files.atomic_folder(target) as folder:
         for file in source.iterdir():
             if file.name != files.MANIFEST:
