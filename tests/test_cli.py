@@ -96,9 +96,7 @@ def test_every_stage_can_be_the_value_of_until(project, stage):
     assert json.loads(done.out)["data"] == "ready with warnings"
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--bogus"], ["a", "b"], ["deploy"], ["../x"], ["--resume", "nothing"]]
-)
+@pytest.mark.parametrize("arguments", [["--bogus"], ["a", "b"], ["deploy"], ["../x"], ["--resume", "nothing"]])
 def test_json_is_one_object_however_the_command_ends(project, arguments):
     """With --json a usage error, too, is one object on stdout with its exit code, and a line on stderr."""
     done = ml_run(*arguments, "--json", cwd=project)
