@@ -107,6 +107,40 @@ def kill_a_node(run, cluster, nodes):
 
 @needs_ray
 @pytest.mark.slow
+def test_a_node_that_is_to_be_taken_away(tmp_path, monkeypatch):
+    """With notice, workers save after the step and go on elsewhere, from that very step, to the same bits."""
+    settings = {"epochs": 12, "early_stopping_patience": 12}
+    whole = work(tmp_path / "whole", {"processes": 2}, **settings)
+    whole.train()
+    run = work(tmp_path / "taken", on_ray(), **settings)
+    monkeypatch.setenv("RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S", "0.5")
+    with ray_nodes(3, monkeypatch) as (cluster, nodes):
+        taker = threading.Thread(target=take_a_node, args=(run, cluster, nodes))
+        taker.start()
+        with events.recording(run.experiment.folder / "logs"):
+            run.train()
+        taker.join()
+    assert run.weights() == whole.weights()
+    warnings = [line for line in told(run) if line["event"] == "warning"]
+    assert [line["kind"] for line in warnings] == ["preempted"]
+    assert warnings[0]["message"].endswith(" of 48 (1 of 20 times in a row)")
+
+
+def take_a_node(run, cluster, nodes):
+    """Give notice, as a cloud does of a spot machine, to the first node that trains, once a checkpoint is sealed."""
+    from ray._raylet import GcsClient
+    from ray.core.generated.autoscaler_pb2 import DrainNodeReason
+
+    wait_for(lambda: sealed(run))
+    node = next(node for node in nodes if workers_of(node, TRAINER))
+    until = int((time.time() + 600) * 1000)
+    reason = DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+    accepted, why = GcsClient(address=cluster.address).drain_node(node.node_id, reason, "spot", until)
+    assert accepted, why
+
+
+@needs_ray
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_without_a_cluster(tmp_path):
     """SIGTERM ends workers and cluster with a checkpoint, from which processes go on to the bits of the whole."""
     settings = {"epochs": 12, "early_stopping_patience": 12}
