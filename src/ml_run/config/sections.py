@@ -184,8 +184,8 @@ class DeploymentConfig(Section):
     """While there is no production model: judge by the values alone, wait for `ml-run deploy`, or never deploy."""
     formats: Annotated[tuple[Format, ...], Field(min_length=1)] | None = None
     """What may compute a transformer's scores: the fastest of these serves whose labels are those of the trained
-    weights. Default: all that can be had here, for a model of 20 million parameters or more on a CPU; else
-    safetensors."""
+    weights. Default: all that can be had here, for a model of 20 million parameters or more on a CPU and 200
+    validation rows or more; else safetensors."""
     abstain_at_risk: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The model abstains below the confidence from which on at most this share of validation rows is wrong."""
 

@@ -96,7 +96,7 @@ def _transformer(
     check: Callable[[], None],
 ) -> Served:
     weights = load_transformer(folder, verified=True)
-    wanted = formats.candidates(config.deployment.formats, trained.parameters)
+    wanted = formats.candidates(config.deployment.formats, trained.parameters, len(val))
     choice = formats.choose(folder, weights, val.texts, wanted, check)
     scorer = weights if choice.format == "safetensors" else load_onnx(folder, choice.format)
     scores, true = _held_out(experiment, trained, scorer, val, check)

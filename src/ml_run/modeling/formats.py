@@ -53,17 +53,18 @@ class Choice:
     """That the formats were compared on."""
 
 
-def candidates(named: tuple[Format, ...] | None, parameters: int) -> tuple[Format, ...]:
+def candidates(named: tuple[Format, ...] | None, parameters: int, rows: int) -> tuple[Format, ...]:
     """The formats that come into question, the most exact first.
 
     Args:
         named: `deployment.formats`.
         parameters: of the model.
+        rows: of the validation split.
     """
     if named is not None:
         return tuple(one for one in FORMATS if one in named)
-    larger = parameters >= LARGE and onnx_is_installed() and choose_device().type == "cpu"
-    return FORMATS if larger else ("safetensors",)
+    worth = parameters >= LARGE and rows >= LEAST_ROWS
+    return FORMATS if worth and onnx_is_installed() and choose_device().type == "cpu" else ("safetensors",)
 
 
 def choose(
@@ -83,15 +84,17 @@ def choose(
     if formats == ("safetensors",):
         return Choice("safetensors")
     some = [texts[number * len(texts) // MOST_ROWS] for number in range(MOST_ROWS)] if len(texts) > MOST_ROWS else texts
-    why = _export(folder)
+    tried = [one for one in formats if one == "onnx" or (one != "safetensors" and len(some) >= LEAST_ROWS)]
+    why = _export(folder, tried) if tried else ""
     check()
     expected = _probabilities(scorer, some, check)
     trials = [_measured("safetensors", folder, scorer, some, expected, expected)]
-    trials += [
-        FormatTrial(format=one, refused=why) if why else _try(one, folder, some, expected, check)
-        for one in formats
-        if one != "safetensors"
-    ]
+    for one in FORMATS[1:]:
+        if one in tried and not why:
+            trials.append(_try(one, folder, some, expected, check))
+        elif one in formats:
+            few = f"{number_of(len(some), 'validation row')} are too few to compare it on: {LEAST_ROWS}"
+            trials.append(FormatTrial(format=one, refused=why if one in tried else few))
     chosen = fastest(trials, formats)
     for name in ONNX_FILES.values():
         for file in folder.glob(f"{name}*"):
@@ -135,13 +138,13 @@ def _tell(chosen: Format, trials: Sequence[FormatTrial], formats: tuple[Format, 
 # --- one format -----------------------------------------------------------------------------------------------------
 
 
-def _export(folder: Path) -> str:
-    """Write all formats into `folder`; why that failed, empty where it did not."""
+def _export(folder: Path, formats: Sequence[Format]) -> str:
+    """Write these formats into `folder`, and always float32; why that failed, empty where it did not."""
     if not onnx_is_installed():
         return f"the extra `onnx` is not installed; {INSTALL_ONNX}"
     emit("progress", "exporting the model", stage="train", done=0, total=1)
     # -P: a file of the user's called datasets.py must not be imported in place of the library.
-    command = [sys.executable, "-P", "-m", "ml_run.modeling.onnx_export", str(folder), str(folder)]
+    command = [sys.executable, "-P", "-m", "ml_run.modeling.onnx_export", str(folder), str(folder), *formats]
     try:
         ended = subprocess.run(
             command, env=os.environ | _OFFLINE, capture_output=True, text=True, timeout=_EXPORT_SECONDS, check=False
@@ -197,17 +200,13 @@ def _measured(
         single_ms_p95=p95,
         rows_per_second=rate,
         megabytes=round(sum(file.stat().st_size for file in weights) / 1e6, 1),
-        refused=""
-        if one == "safetensors"
-        else _objection(one, same, len(texts), finite=bool(np.isfinite(found).all())),
+        refused="" if one == "safetensors" else _objection(same, len(texts), finite=bool(np.isfinite(found).all())),
     )
 
 
-def _objection(one: Format, same: float | None, rows: int, *, finite: bool) -> str:
+def _objection(same: float | None, rows: int, *, finite: bool) -> str:
     if not finite:
         return "it gives scores that are no numbers"
-    if one != "onnx" and rows < LEAST_ROWS:
-        return f"{number_of(rows, 'validation row')} are too few to compare it on: {LEAST_ROWS}"
     if same is None or same < AGREEMENT:
         share = "none" if same is None else percent(same)
         return (

@@ -1,8 +1,8 @@
-"""Export: `python -m ml_run.modeling.onnx_export FOLDER TARGET`, a process of its own, whose memory ends with it.
+"""Export: `python -m ml_run.modeling.onnx_export FOLDER TARGET [FORMAT …]`, a process whose memory ends with it.
 
-Writes the classifier in FOLDER, as `save_pretrained` wrote it, into TARGET as ONNX, in float32 and in whole numbers:
-tokens and their mask in, bare logits out, for any number of rows and tokens. What stands around the encoder, windows
-and temperature, is not in the graph: that is the scoring code's.
+Writes the classifier in FOLDER, as `save_pretrained` wrote it, into TARGET as ONNX, in float32 and in those formats of
+whole numbers that are named (none: in all): tokens and their mask in, bare logits out, for any number of rows and
+tokens. What stands around the encoder, windows and temperature, is not in the graph: that is the scoring code's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ml_run.modeling.onnx_scorer import INPUTS, ONNX_FILES, OUTPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import torch
     from torch.onnx import ONNXProgram
     from transformers import PreTrainedModel
@@ -28,8 +30,8 @@ _WHOLE_NUMBERS = 4
 """ONNX Runtime's `accuracy_level` for activations of 8 bits: its operator MatMulNBits knows five."""
 
 
-def export(folder: Path, target: Path) -> None:
-    """Write the classifier in `folder` into `target`, in every format of ONNX Runtime."""
+def export(folder: Path, target: Path, formats: Collection[str]) -> None:
+    """Write the classifier in `folder` into `target`, in float32 and in those of `formats` with whole numbers."""
     from transformers import AutoModelForSequenceClassification
 
     # Plain attention, which ONNX has operators for.
@@ -41,8 +43,10 @@ def export(folder: Path, target: Path) -> None:
     program = _program(model.eval())
     _forget_origin(program)
     program.save(exact, external_data=apart)
-    _quantize(exact, target / ONNX_FILES["onnx-int8"])
-    _quantize_blocks(exact, target / ONNX_FILES["onnx-int8-blocks"])
+    if "onnx-int8" in formats:
+        _quantize(exact, target / ONNX_FILES["onnx-int8"])
+    if "onnx-int8-blocks" in formats:
+        _quantize_blocks(exact, target / ONNX_FILES["onnx-int8-blocks"])
 
 
 def _program(model: PreTrainedModel) -> ONNXProgram:
@@ -125,7 +129,8 @@ def main() -> None:
     # Where memory runs out, the system is to end this process, and not the training that waits for it.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
-    export(*map(Path, sys.argv[1:3]))
+    folder, target, *formats = sys.argv[1:]
+    export(Path(folder), Path(target), formats or ONNX_FILES)
 
 
 if __name__ == "__main__":
