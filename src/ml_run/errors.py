@@ -86,7 +86,8 @@ class TrainingError(MlRunError):
     """Training diverged, collapsed or ran out of memory (exit 4).
 
     Args:
-        kind: `non_finite`, `out_of_memory`, `disk_full`, `collapsed`, `killed` or `incomplete`: machine-readable cause.
+        kind: `non_finite`, `out_of_memory`, `disk_full`, `collapsed`, `killed`, `incomplete`, `folds`, `storage` or
+            `no_room`: machine-readable cause.
         curable: the same training with a lower learning rate, or in smaller portions, may well succeed.
     """
 
