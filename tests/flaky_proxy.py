@@ -15,6 +15,7 @@ _SPOILT = {
     "empty": (200, b"{}", {}),
     "redirect": (302, b"", {"Location": "/nowhere"}),
 }
+_OF_ONE_CONNECTION = {"host", "connection", "transfer-encoding", "content-length"}
 
 
 class Flaky:
@@ -63,7 +64,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self):
         flaky = self.server.flaky
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._body()
         fault = flaky.draw()
         if fault == "silence":
             time.sleep(flaky.silence)
@@ -74,10 +75,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             answer = self._pass_on(flaky.port, body)
             self._tell(*((500, b"lost", {}) if fault else answer))
 
+    def _body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":  # as requests sends an empty file
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        found = b""
+        while size := int(self.rfile.readline(), 16):
+            found += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return found
+
     def _pass_on(self, port, body):
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        kept = {k: v for k, v in self.headers.items() if k.lower() not in {"host", "connection"}}
-        client.request(self.command, self.path, body=body, headers=kept | {"Host": f"127.0.0.1:{port}"})
+        kept = {k: v for k, v in self.headers.items() if k.lower() not in _OF_ONE_CONNECTION}
+        kept |= {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(body))}
+        client.request(self.command, self.path, body=body, headers=kept)
         answer = client.getresponse()
         content = answer.read()
         client.close()

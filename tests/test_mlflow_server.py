@@ -309,18 +309,18 @@ def check_once(client, project, *, versions):
 def test_r21_a_server_that_fails_at_random_loses_and_doubles_nothing(server, tmp_path, monkeypatch, seed):
     """One call in five is spoilt: the run keeps all its files; once the server is well, sync makes the store equal."""
     project = write_project(tmp_path / f"flaky{seed}", training={"epochs": 4})
-    with Flaky(server.port, share=0.2, seed=seed, silence=2.5) as flaky:
-        environment = {"MLFLOW_TRACKING_URI": flaky.uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
-        done = ml_run("shaken", cwd=project, env=environment)
+    with Flaky(server.port, share=0.2, seed=seed, silence=4) as flaky:
+        environment = {"MLFLOW_TRACKING_URI": flaky.uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "3"}
+        done = ml_run("shaken", cwd=project, env=environment, timeout=900)
         assert done.code in {0, 7}, done.err
         run = only_run(project)
         check_all_files_are_there(run)
         assert sum(flaky.met.values()) >= 5, flaky.met
         print(f"exit {done.code}; {flaky.passed} calls passed, spoilt: {flaky.met}")  # noqa: T201 -- shown by pytest -s
-        first = ml_run("sync", cwd=project, env=environment)
+        first = ml_run("sync", cwd=project, env=environment, timeout=900)
         assert first.code in {0, 7}, first.err
         flaky.share = 0
-        synced = ml_run("sync", cwd=project, env={"MLFLOW_TRACKING_URI": flaky.uri})
+        synced = ml_run("sync", cwd=project, env={"MLFLOW_TRACKING_URI": flaky.uri}, timeout=900)
         assert synced.code == 0, synced.err
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     registration = read(run, "registration.json")
