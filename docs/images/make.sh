@@ -20,6 +20,7 @@ tmux new-session -d -s pictures -x 100 -y 60 "cd $work && PATH=$bin:\$PATH; clea
 until [ -e "$work/done" ]; do sleep 1; done
 tmux capture-pane -p -e -t pictures > "$work/screen.ansi"
 "$bin/python" - "$work" <<'END'
+import re
 import sys
 from pathlib import Path
 
@@ -28,7 +29,8 @@ from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 work = Path(sys.argv[1])
-screen = (work / "screen.ansi").read_text("utf-8").rstrip().replace("\x1b[2m", "\x1b[38;5;250m")  # dim is too dark on paper
+screen = (work / "screen.ansi").read_text("utf-8").rstrip()
+screen = re.sub(r"\x1b\[(?:0;)?2m", "\x1b[38;5;250m", screen)  # dim is too dark on paper
 screen = Text.from_ansi(f"$ ml-run quickstart\n{screen}")
 console = Console(record=True, width=100, file=open("/dev/null", "w"), force_terminal=True)
 console.print(screen)
