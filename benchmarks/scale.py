@@ -77,6 +77,8 @@ def run(project: Path, rows: str, workers: int) -> dict[str, float]:
 def measure(project: Path, count: int, workers: int) -> dict[str, float]:
     few, whole = run(project, "few.jsonl", workers), run(project, "in.jsonl", workers)
     seconds = whole["wall"] - few["wall"]
+    if seconds <= 0:
+        sys.exit(f"{workers} workers: {FEW} rows took longer than all: measure when the machine is less busy")
     return whole | {"begin": few["wall"], "rate": (count - FEW) / seconds, "scoring": whole["cpu"] - few["cpu"]}
 
 
