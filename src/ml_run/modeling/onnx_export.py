@@ -80,8 +80,9 @@ def _program(model: PreTrainedModel) -> ONNXProgram:
 
 def _forget_origin(program: ONNXProgram) -> None:
     """Remove what the exporter notes of every node: the lines of code it came from, with this machine's paths."""
-    graphs = [program.model.graph, *program.model.functions.values()]
-    for part in (program.model, *graphs):
+    graphs: list[Any] = [program.model.graph, *program.model.functions.values()]
+    parts: list[Any] = [program.model, *graphs]
+    for part in parts:
         part.metadata_props.clear()
         part.doc_string = None
     for node in (node for graph in graphs for node in graph.all_nodes()):
