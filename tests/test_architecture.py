@@ -56,7 +56,13 @@ DOORS = {
     "uvicorn": {"serving"},
     "ray": {"cluster"},
 }
-SUBCLASSING = {"modeling/trainer.py", "modeling/callbacks.py", "modeling/metric_modules.py"}
+SUBCLASSING = {
+    "modeling/trainer.py",
+    "modeling/callbacks.py",
+    "modeling/metric_modules.py",
+    "modeling/gradients.py",
+    "modeling/resting.py",
+}
 """These subclass types of heavy libraries, so they import them as they load; they are imported inside functions."""
 
 

@@ -29,9 +29,7 @@ class Choice:
     why: str
 
 
-def choose(
-    wanted: Literal["auto", "float32", "bf16"], device: "torch.device", speed: float | None = None
-) -> Choice:
+def choose(wanted: Literal["auto", "float32", "bf16"], device: "torch.device", speed: float | None = None) -> Choice:
     """Settle the arithmetic of a training's steps.
 
     Args:
