@@ -282,10 +282,6 @@ def _check_engine(subject: Subject) -> None:
         return
     if find_spec("ray") is None:
         subject.fault("compute.engine", "compute.engine is ray, and Ray is not installed", INSTALL_RAY)
-
-
-# --- gate and tracking ----------------------------------------------------------------------------------------------
-
     processes, workers, rows = (
         subject.get(key) for key in ("compute.processes", "compute.workers", "training.batch_size")
     )
@@ -300,6 +296,10 @@ def _check_engine(subject: Subject) -> None:
             f"training.batch_size is {rows}, which compute.workers, {workers}, does not divide",
             f"set training.batch_size to a multiple of {workers}, e.g. {nearest}, or change compute.workers",
         )
+
+
+# --- gate and tracking ----------------------------------------------------------------------------------------------
+
 
 def _check_gate(subject: Subject) -> None:
     at_fault = any(key in subject.values.failed for key in (*_VALUE_CRITERIA, *_PRODUCTION_CRITERIA))
