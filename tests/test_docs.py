@@ -141,7 +141,7 @@ def test_the_example_of_a_check_works(monkeypatch):
     from ml_run.config import data_checks
 
     rule, check = blocks(ROOT / "docs/extending.md", "python")
-    (made,) = eval(f"({rule})", vars(data_checks).copy())
+    made = eval(rule, vars(data_checks).copy())
     monkeypatch.setitem(data_checks.RULES, made.name, made)
     monkeypatch.setitem(data_checks.LIMITS, f"{made.name}.{made.limits[0].name}", made.limits[0])
     space = {}
