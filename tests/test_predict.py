@@ -18,8 +18,7 @@ import pytest
 from conftest import LABELS, make_rows, write_jsonl, write_project
 from finished_run import finished_run
 from harness import QUIET, Command, ml_run
-from ml_run import deployments, files
-from ml_run.deployments import Change
+from ml_run import files
 from ml_run.experiment import list_experiments
 from ml_run.modeling.scoring import load_scorer
 from ml_run.predicting.record import Predicted
