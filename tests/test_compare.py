@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import pytest
 
@@ -145,8 +146,6 @@ def test_lost_predictions_are_a_clear_error(runs, tmp_path):
 
 def changed_predictions(runs, folder, change):
     """A copy of the project in which `change` was made to the predictions of the run `clean`."""
-    import shutil
-
     import pyarrow.parquet as pq
 
     shutil.copytree(runs / "experiments", folder / "experiments")
@@ -178,6 +177,29 @@ def test_the_newer_label_of_a_shared_row_counts_for_both(runs, tmp_path):
     assert told["relabelled"] == 2 - [row["label"] for row in make_rows(90, 2)[-2:]].count("Central")
     assert (
         f"that both have ({told['relabelled']} under another label in B, which counts for both)" in told["conclusion"]
+    )
+
+
+def test_rows_read_through_other_fields_are_found_by_file_and_line(runs, tmp_path):
+    """Where no text is the same but file, line and label of every test row are, the rows are those of both runs."""
+
+    def read_otherwise(table):
+        hashes = [f"other {row}" for row in table.column("row_hash").to_pylist()]
+        return table.set_column(table.schema.get_field_index("row_hash"), "row_hash", [hashes]).take(
+            list(reversed(range(len(table))))
+        )
+
+    project = changed_predictions(runs, tmp_path, read_otherwise)
+    (original,) = [p.parent for p in runs.glob("experiments/*/run.json") if '"clean"' in p.read_text()]
+    copy = project / "experiments" / "exp_20260101_000000"
+    shutil.copytree(original, copy)
+    run = (copy / "run.json").read_text().replace(original.name, copy.name).replace('"clean"', '"before"')
+    (copy / "run.json").write_text(run)
+    told = compared(project, "before", "clean")
+    assert told["shared"] == 90
+    assert told["conclusion"] == (
+        "A and B give the same label to each row on the 90 test rows that both have, found by file and line since no "
+        "text is the same: there is no difference."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_run import files
 from ml_run.errors import UsageError
@@ -13,10 +13,12 @@ from ml_run.evaluation.predictions import Predictions
 from ml_run.modeling.scores import score_predictions
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     from ml_run.experiment import Experiment
     from ml_run.results import Comparison, ModelScores
 
-_COLUMNS = ["row_hash", "label", "predicted"]
+_COLUMNS = ["row_hash", "file", "line", "label", "predicted"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class SharedRows:
     b: Predictions
     relabelled: int
     """Rows that A has under another label."""
+    by_line: bool
+    """Whether rows were found by file and line, as no text is the same."""
     seed: int
 
     def difference(self) -> Comparison:
@@ -44,6 +48,9 @@ class SharedRows:
 def shared_rows(a: Experiment, b: Experiment, labels: tuple[str, ...]) -> SharedRows:
     """Pair the test rows of two runs by the hash of their text; rows that say the same are paired in their order.
 
+    Where no text is the same, but files, lines and labels of all rows are, the texts were read from other fields
+    (`data.text_field`) of the same rows: then they are paired by file and line.
+
     Args:
         a: a run that was evaluated.
         b: another.
@@ -55,13 +62,13 @@ def shared_rows(a: Experiment, b: Experiment, labels: tuple[str, ...]) -> Shared
     import numpy as np
 
     ours, theirs = _read(b), _read(a)
-    waiting: dict[str, deque[int]] = defaultdict(deque)
-    for number, row in enumerate(theirs["row_hash"]):
-        waiting[row].append(number)
-    pairs = [(i, waiting[row].popleft()) for i, row in enumerate(ours["row_hash"]) if waiting.get(row)]
+    pairs = _paired(theirs["row_hash"], ours["row_hash"])
+    by_line = not pairs and sorted(_places(theirs, "label")) == sorted(_places(ours, "label"))
+    if by_line:
+        pairs = _paired(_places(theirs), _places(ours))
     position = {label: number for number, label in enumerate(labels)}
 
-    def ids(columns: dict[str, list[str]], name: str, rows: list[int]) -> list[int]:
+    def ids(columns: dict[str, list[Any]], name: str, rows: list[int]) -> list[int]:
         return [position.get(columns[name][row], len(labels)) for row in rows]
 
     in_b, in_a = [i for i, _ in pairs], [j for _, j in pairs]
@@ -71,16 +78,30 @@ def shared_rows(a: Experiment, b: Experiment, labels: tuple[str, ...]) -> Shared
         a=Predictions("A", np.array(ids(theirs, "predicted", in_a), np.int64)),
         b=Predictions("B", np.array(ids(ours, "predicted", in_b), np.int64)),
         relabelled=sum(ours["label"][i] != theirs["label"][j] for i, j in pairs),
+        by_line=by_line,
         seed=files.seed_of(sorted(ours["row_hash"][i] for i in in_b)),
     )
 
 
-def _read(experiment: Experiment) -> dict[str, list[str]]:
+def _paired(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """Places in B and in A of what both hold, in B's order."""
+    waiting: dict[Hashable, deque[int]] = defaultdict(deque)
+    for number, row in enumerate(a):
+        waiting[row].append(number)
+    return [(i, waiting[row].popleft()) for i, row in enumerate(b) if waiting.get(row)]
+
+
+def _places(columns: dict[str, list[Any]], *more: str) -> list[tuple[Any, ...]]:
+    """File and line of each row, and what more is asked for."""
+    return list(zip(columns["file"], columns["line"], *(columns[name] for name in more), strict=True))
+
+
+def _read(experiment: Experiment) -> dict[str, list[Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        columns: dict[str, list[str]] = pq.read_table(experiment.predictions, columns=_COLUMNS).to_pydict()
+        columns: dict[str, list[Any]] = pq.read_table(experiment.predictions, columns=_COLUMNS).to_pydict()
     except (OSError, pa.ArrowException):
         raise UsageError(
             f"the predictions of run {experiment.id} are gone or damaged",

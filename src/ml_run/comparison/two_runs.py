@@ -25,8 +25,8 @@ _UNDEFINED = Estimate(value=None)
 def compare_runs(a: Experiment, b: Experiment) -> RunComparison:
     """What changed from A to B, and whether their scores differ by more than noise.
 
-    Scores are compared on the test rows that both have, found by the hash of their text; where the label of such a row
-    was changed, B's counts for both.
+    Scores are compared on the test rows that both have, found by the hash of their text, or by file and line where the
+    same rows were read through other fields; where the label of such a row was changed, B's counts for both.
 
     Raises:
         UsageError: a run was not evaluated, or its files are not whole.
@@ -83,6 +83,8 @@ def _conclusion(difference: Comparison, shared: SharedRows) -> str:
     """Whether the difference is more than noise, in one sentence."""
     macro = difference.macro_f1_difference
     on = f"on the {number_of(len(shared.true), 'test row')} that both have"
+    if shared.by_line:
+        on += ", found by file and line since no text is the same"
     if shared.relabelled:
         on += f" ({shared.relabelled:,} under another label in B, which counts for both)"
     if macro.value is None or macro.low is None or macro.high is None:

@@ -91,7 +91,7 @@ def _closing(result: MonitorResult, width: int, most: int) -> Iterator[Line]:
     if result.retrain:
         due = result.retrain.due
         mark: Mark = "warning" if due else "" if due is None else "ok"
-        answer = "?" if due is None else "yes" if due else "no"
+        answer = "unknown" if due is None else "yes" if due else "no"
         yield from _marked(mark, f"train again: {answer}; {result.retrain.said}", width, most)
     for note in result.notes:
         yield from _marked("info", note, width, most)

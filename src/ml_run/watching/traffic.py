@@ -94,7 +94,7 @@ def _taken(
     lost = sum(1 for fault in source.faults if fault.rule not in NOT_ROWS)
     if lost:
         notes.append(f"{number_of(lost, 'line')} could not be read")
-    if fields and fields != watched.data.text_fields:
+    if fields and fields != watched.data.text_fields and said is None:  # predictions hold the text as it was read
         notes.append(f"there is no field {listed(watched.data.text_fields)}; {fields[0]} is taken for the text")
     rows, soft = source.rows, None
     if said and (not fields or len(said.rows) == len(rows)):
