@@ -66,8 +66,9 @@ def test_the_command_of_the_wheel_is_what_runs(installed, tmp_path):
     started(installed / "ml-run", "init", "rows.jsonl", "--quiet", cwd=tmp_path)
     told = json.loads(started(installed / "ml-run", "check-config", "--json", cwd=tmp_path))
     assert told["valid"] is True
-    for path in (ROOT / ".claude").rglob("*.md"):
-        assert (tmp_path / path.relative_to(ROOT)).read_bytes() == path.read_bytes(), path.name
+    shipped = ROOT / "src/ml_run/starting/claude"
+    for path in shipped.rglob("*.md"):
+        assert (tmp_path / ".claude" / path.relative_to(shipped)).read_bytes() == path.read_bytes(), path.name
     sample = "from pathlib import Path; from ml_run.quickstart import write_sample; write_sample(Path('sample'))"
     started(installed / "python", "-c", sample, cwd=tmp_path)
     started(installed / "ml-run", "check-config", "--config", "sample/ml_config.yaml", cwd=tmp_path)

@@ -235,7 +235,7 @@ class ComputeConfig(Section):
     """Workers of the cluster that do the work together; engine: ray."""
     cpus_per_worker: Annotated[int, Field(ge=1, le=256)] = 1
     """CPUs that a worker asks the cluster for."""
-    gpus_per_worker: Annotated[float, Field(ge=0, le=64)] = 0
+    gpus_per_worker: Annotated[float, Field(ge=0, le=64)] = 0.0
     """GPUs that a worker asks the cluster for; 0.5: two share one."""
     address: Annotated[str, Field(pattern=ADDRESS_PATTERN)] = "local"
     """Which cluster. local: one on this machine that ends with the command; auto: the one that this machine is part of;
