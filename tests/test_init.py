@@ -3,7 +3,6 @@
 import csv
 import gzip
 import json
-import os
 import re
 from pathlib import Path
 
@@ -302,11 +301,11 @@ def test_files_that_cannot_be_told_apart_are_named(tmp_path, names, data, found)
     ],
     ids=["empty", "broken line", "binary", "archive", "JSON list", "many labels", "one label", "no letters"],
 )  # fmt: skip
-def test_what_cannot_be_read_is_said_with_file_and_line(tmp_path, content, found, where):
+def test_what_cannot_be_read_is_said_with_file_and_line(tmp_path, monkeypatch, content, found, where):
     """Exit 3 with what was found, where, and what to do; nothing is written."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data/all.jsonl").write_bytes(content)
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     error = refusal(tmp_path)
     assert error.exit_code == 3
     assert error.found.startswith(found)

@@ -215,6 +215,7 @@ def outcome(project):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["train", "deploy"])
 def test_a_run_that_was_killed_arrives_at_the_same_model(tmp_path, deployed, stage):
     """Kill -9 in training and in deployment; resumed, it has the same bytes and the same scores."""

@@ -107,6 +107,7 @@ def monitored(project, name):
     return json.loads(ml_run("monitor", name, "--json", "--quiet", cwd=project).out)
 
 
+@pytest.mark.slow
 def test_monitor_takes_the_log_by_its_name(deployed, tmp_path):  # noqa: F811
     """One command, no renaming: all rows of all pieces; a piece by its own name is read alone."""
     project, _ = deployed

@@ -187,6 +187,7 @@ def test_a_run_whose_config_file_changed_goes_on_with_its_own(tmp_path):
     assert len(json.loads((only_run(tmp_path) / "training.json").read_text())["curve"]) == 3
 
 
+@pytest.mark.slow
 def test_data_that_changed_is_read_again_on_resume(tmp_path):
     """A resumed run whose source files changed walks the data stage again, and everything after it."""
     write_project(tmp_path)

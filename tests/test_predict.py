@@ -438,6 +438,7 @@ def test_a_file_that_is_still_written_gives_nothing(project, tmp_path):
     assert refused(project, tmp_path / "in.jsonl", tmp_path / "out.jsonl")[2].endswith("the input has other content")
 
 
+@pytest.mark.slow
 def test_r16_a_full_disk_costs_nothing_that_is_done(project, undisturbed, tmp_path):
     """No room for the third chunk: exit 2 and what to do; with room, the same command goes on to the same bytes."""
     folder, _ = undisturbed

@@ -47,6 +47,7 @@ def test_copies_are_found_whether_they_were_trained_on_or_left_out(tmp_path, lea
     assert copies_in_train(config, experiment, data, splits, [7]) == {}
 
 
+@pytest.mark.slow
 def test_wrong_labels_of_test_rows_reach_the_review_queue_and_come_back_corrected(tmp_path):
     """A run suspects planted label errors of test, once however often it is resumed, and takes in the corrections."""
     write_project(tmp_path, train=240, training={"epochs": 6})

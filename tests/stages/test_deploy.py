@@ -53,6 +53,7 @@ def test_a_pass_is_verified_registered_and_promoted(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_model_that_is_too_slow_where_it_is_deployed_is_not(tmp_path):
     """gate.max_latency_ms holds for the copy that will serve, too: exit 7, nothing registered, production unchanged."""
     run = finished_run(started_store(tmp_path), gate={"max_latency_ms": 0.001})
@@ -148,6 +149,7 @@ def test_a_model_that_answers_otherwise_is_not_deployed(tmp_path):
     assert not run.experiment.handoff.exists()
 
 
+@pytest.mark.slow
 def test_a_model_of_other_label_names_is_not_deployed(tmp_path):
     """Equal logits under exchanged names: action failed, and the message is about names, not about logits."""
     run = finished_run(started_store(tmp_path))

@@ -217,6 +217,7 @@ def test_r12_a_killed_training_ends_with_the_same_weights(undisturbed, tmp_path,
     )
 
 
+@pytest.mark.slow
 def test_r12_with_gradient_accumulation(tmp_path):
     """R12 holds when a step sums several batches and the last one of an epoch fewer."""
     calm, killed = (
