@@ -86,3 +86,14 @@ def here(tmp_path, monkeypatch):
     for name in ("train", "val", "test"):
         write_jsonl(tmp_path / f"data/final/{name}.jsonl", [{"text": "a", "label": "b"}])
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Sums in one order: what is compared to the bit must not depend on how busy the machine is."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

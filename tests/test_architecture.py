@@ -39,6 +39,7 @@ LAYERS = (
         "events",
         "files",
         "interruption",
+        "offline",
         "redaction",
         "errors",
         "wording",

@@ -14,18 +14,10 @@ from ml_run import files
 from ml_run.errors import TrainingError
 from train_harness import prepare, train_apart
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOO_HIGH = 0.05  # scratch:tiny is dead after an epoch of it, and learns with a fifth of it
 KILL = (signal.SIGKILL,)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

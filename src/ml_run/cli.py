@@ -9,7 +9,7 @@ import shlex
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -190,12 +190,7 @@ def _walk(
     if error is not None:
         console.print_error(error, loaded.secrets)
     _leave_for_ci(result, junit)
-    with _code_for_gone_reader(result.exit_code):
-        if as_json:
-            console.print_json(result)
-        else:
-            console.print_result(result)
-    raise typer.Exit(result.exit_code)
+    _answer(result.exit_code, as_json, result, lambda: console.print_result(result))
 
 
 def _begin_junit(file: Path | None) -> None:
@@ -273,12 +268,12 @@ def check_data_cli(
     loaded = _load(config, overrides)
     with console.showing(quiet=quiet, secrets=loaded.secrets, findings=False):
         check = checking.check_data(loaded, Path.cwd())
-    with _code_for_gone_reader(check.exit_code):
-        if as_json:
-            console.print_json(checking.told_check(check))
-        else:
-            console.print_lines(lambda width: checking.check_screen(check, width))
-    raise typer.Exit(check.exit_code)
+    _answer(
+        check.exit_code,
+        as_json,
+        checking.told_check(check),
+        lambda: console.print_lines(lambda width: checking.check_screen(check, width)),
+    )
 
 
 def _apply_queue(config: Path, overrides: list[str] | None, queue: Path, *, as_json: bool, quiet: bool) -> None:
@@ -317,11 +312,12 @@ def init_cli(
     request = starting.Request(tuple(data or ()), str(config), tuple(text_field or ()), label_field, force, claude_only)
     with console.showing(quiet=quiet):
         started = starting.start(request, Path.cwd())
-    with _code_for_gone_reader(ExitCode.OK):
-        if as_json:
-            console.print_json(started.told())
-        else:
-            console.print_lines(lambda width: starting.started_screen(started, width))
+    _answer(
+        ExitCode.OK,
+        as_json,
+        started.told(),
+        lambda: console.print_lines(lambda width: starting.started_screen(started, width)),
+    )
 
 
 @app.command("doctor")
@@ -336,12 +332,12 @@ def doctor_cli(
 
     with console.showing(quiet=quiet):
         found = fitness.examine(config, overrides or (), Path.cwd(), usual=config == CONFIG)
-    with _code_for_gone_reader(found.exit_code):
-        if as_json:
-            console.print_json(found.told())
-        else:
-            console.print_lines(lambda width: fitness.fitness_screen(found, width))
-    raise typer.Exit(found.exit_code)
+    _answer(
+        found.exit_code,
+        as_json,
+        found.told(),
+        lambda: console.print_lines(lambda width: fitness.fitness_screen(found, width)),
+    )
 
 
 @app.command("quickstart")
@@ -390,12 +386,7 @@ def evaluate_cli(
     with console.showing(quiet=quiet, secrets=loaded.secrets):
         result = outside.judge_predictions(predictions, against, loaded, Path.cwd(), exit_zero=exit_zero)
     _leave_for_ci(result, junit)
-    with _code_for_gone_reader(result.exit_code):
-        if as_json:
-            console.print_json(result.told())
-        else:
-            console.print_outside(result)
-    raise typer.Exit(result.exit_code)
+    _answer(result.exit_code, as_json, result.told(), lambda: console.print_outside(result))
 
 
 # --- using a model ----------------------------------------------------------------------------------------------------
@@ -446,11 +437,9 @@ def predict_cli(
         again = shlex.join(["ml-run", *(word for word in sys.argv[1:] if word != "--restart")])
         _tell(MlRunError("stopped by a signal; what is done is kept", remedy=f"go on: {again}"), stopped.exit_code)
         raise typer.Exit(stopped.exit_code) from None
-    with _code_for_gone_reader(ExitCode.OK):
-        if as_json:
-            console.print_json(result.told())
-        else:
-            console.print_text("\n".join(predicting.predicted_lines(result)))
+    _answer(
+        ExitCode.OK, as_json, result.told(), lambda: console.print_text("\n".join(predicting.predicted_lines(result)))
+    )
 
 
 @app.command("monitor")
@@ -470,12 +459,12 @@ def monitor_cli(
 
     with console.showing(quiet=quiet):
         result = watching.monitor(file, run_id, Path.cwd())
-    with _code_for_gone_reader(result.exit_code):
-        if as_json:
-            console.print_json(result.told())
-        else:
-            console.print_lines(lambda width: watching.monitor_screen(result, width))
-    raise typer.Exit(result.exit_code)
+    _answer(
+        result.exit_code,
+        as_json,
+        result.told(),
+        lambda: console.print_lines(lambda width: watching.monitor_screen(result, width)),
+    )
 
 
 @app.command("serve")
@@ -566,11 +555,7 @@ def compare_cli(
     from ml_run.comparison import compare_runs
 
     found = compare_runs(*(find_experiment(Path.cwd(), reference) for reference in (run_a, run_b)))
-    with _code_for_gone_reader(ExitCode.OK):
-        if as_json:
-            console.print_json(found)
-        else:
-            console.print_comparison(found)
+    _answer(ExitCode.OK, as_json, found, lambda: console.print_comparison(found))
 
 
 # --- deployment -----------------------------------------------------------------------------------------------------
@@ -677,6 +662,16 @@ def _ci_listens(words: list[str]) -> bool:
         return False
     first = next((word for word in words if word not in FLAGS), "run")
     return first in DECIDING or first not in {command.name for command in app.registered_commands}
+
+
+def _answer(code: int, as_json: bool, told: Any, show: Callable[[], None]) -> None:
+    """Write what a command has found to stdout, as JSON or as `show` does, and end with its exit code."""
+    with _code_for_gone_reader(code):
+        if as_json:
+            console.print_json(told)
+        else:
+            show()
+    raise typer.Exit(code)
 
 
 @contextmanager

@@ -13,15 +13,7 @@ from ml_run.modeling.folds import HeldOut, assign, fold_run, summary
 from ml_run.splits import read_split
 from train_harness import prepare, train_apart
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def spread(places, ids, folds):

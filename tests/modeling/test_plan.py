@@ -9,15 +9,7 @@ from ml_run.config import TrainingConfig
 from ml_run.modeling.plan import Plan
 from train_harness import prepare, train_apart
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from ml_run.config import Config
 from ml_run.errors import Interrupted
@@ -88,14 +87,6 @@ def test_a_stop_between_two_trainings():
 # --- side by side -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def work(folder, compute, **training):
     made = prepare(folder, train=49, precision="float32", **training)
     asked = made.config.compute.model_copy(update=compute)
@@ -119,7 +110,7 @@ def timeless(trained):
 
 @needs_ray
 @pytest.mark.slow
-@pytest.mark.usefixtures("_one_thread")
+@pytest.mark.usefixtures("one_thread")
 def test_seeds_and_folds_side_by_side_are_those_in_sequence(tmp_path, monkeypatch):
     """Workers that train a seed or a fold each come to the weights, scores and candidate of one after the other."""
     here, there = (work(tmp_path / name, asked, seeds=(3, 5, 8)) for name, asked in (("here", {}), ("there", ON_RAY)))
@@ -145,7 +136,7 @@ def test_seeds_and_folds_side_by_side_are_those_in_sequence(tmp_path, monkeypatc
 
 @needs_ray
 @pytest.mark.slow
-@pytest.mark.usefixtures("_one_thread")
+@pytest.mark.usefixtures("one_thread")
 def test_a_killed_driver_repeats_no_seed(tmp_path):
     """A run that was killed with -9 goes on, and a seed that had ended is not trained again."""
     run = work(

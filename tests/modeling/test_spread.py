@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 
 import pytest
-import torch
 
 from ml_run import events
 from ml_run.cluster import Gone
@@ -17,18 +16,12 @@ from ml_run.stages.train import train_inputs
 from ray_harness import children, line_of, needs_ray, ray_nodes, workers_of
 from train_harness import Training, prepare
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = ("raylet", "gcs_server", "ray::")
 LOST, TAKEN = (Gone(kind, "a machine is gone") for kind in ("lost", "preempted"))
 ROWS = 49
 TRAINER = "RayTrainWorker"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def work(folder, compute, **training):

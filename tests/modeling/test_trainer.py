@@ -16,6 +16,8 @@ from ml_run.modeling.loading import load_base
 from ml_run.results import Compute
 from train_harness import Faults, make_fault
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NOTE = Note(inputs="these", seconds=0, base_revision=None, device="cpu", class_weights=None, peak_memory_mb=None)
 ALL_KEYS = {
     "batch_size": 4,
@@ -32,14 +34,6 @@ ALL_KEYS = {
 OF_THE_STAGE = {"seeds", "folds", "on_collapse", "auto_batch"}  # what to train, and when to train again
 OF_THE_MACHINE = {"precision"}  # settled in modeling/compute.py
 BF16 = Compute(precision="bf16", why="", attention_dropout=False, allocator="system", threads=1)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def build(folder, count=30, note=NOTE, **training):

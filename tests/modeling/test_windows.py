@@ -25,18 +25,12 @@ from ml_run.modeling.verify import verify
 from train_harness import Faults, Training, prepare
 from vocabularies import KINDS, tokenizer_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MODES = ("truncate", "head_tail", "windows")
 SHORT = [row["text"][:20] for row in make_rows(9)]
 LONG = " ".join(row["text"] for row in make_rows(4, seed=3))
 LENGTH = 24
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -16,17 +16,9 @@ from ml_run.stages.train import train_inputs
 from train_harness import MAX_STEPS, STEPS_PER_EPOCH, Faults, Training, prepare, train_apart
 from vocabularies import tokenizer_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 KILL = (signal.SIGKILL,)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_run import offline
 from ml_run.config.model_checks import cached_folder, is_cached
 from ml_run.config.names import LINEAR, SCRATCH_PREFIX, SCRATCH_TINY
 from ml_run.events import one_line
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ml_run.config import ModelConfig
 
 _PATIENCE = 4.0  # seconds
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-_TRUE = {"1", "TRUE", "YES", "ON"}
 _TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json")
 _CODES = {401: "it asks for a token", 403: "your token may not read it", 404: "there is no such model"}
 
@@ -33,7 +31,7 @@ def model_check(model: ModelConfig) -> Check:
         return _in_folder(
             cached_folder(model.name, model.revision or "main"), f"{model.name}: in the Hugging Face cache"
         )
-    if forbids := next((name for name in _OFFLINE if os.environ.get(name, "0").upper() in _TRUE), None):
+    if forbids := offline.forbidden_by():
         return _missing(model, f"not on this machine, and {forbids} forbids to fetch it")
     answer = _ask(model)
     if answer is None:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_run import offline
 from ml_run.config.names import INSTALL_ONNX, onnx_is_installed
 from ml_run.errors import MlRunError
 from ml_run.events import emit, one_line
@@ -40,7 +41,6 @@ MOST_ROWS = 1000
 """Validation rows that formats are compared on, at most."""
 _SINGLE, _BATCH, _ROUNDS = 16, 64, 2
 _EXPORT_SECONDS = 1800
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,12 @@ def _export(folder: Path, formats: Sequence[Format]) -> str:
     command = [sys.executable, "-P", "-m", "ml_run.modeling.onnx_export", str(folder), str(folder), *formats]
     try:
         ended = subprocess.run(
-            command, env=os.environ | _OFFLINE, capture_output=True, text=True, timeout=_EXPORT_SECONDS, check=False
+            command,
+            env=os.environ | offline.ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=_EXPORT_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"its export took more than {_EXPORT_SECONDS} s"

@@ -1,13 +1,12 @@
 """The model that training starts from: a hub model, a local folder or one from scratch; never a model's own code."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_run import events, files
+from ml_run import events, files, offline
 from ml_run.config import ModelConfig
 from ml_run.config.model_checks import longest_input
 from ml_run.config.names import SCRATCH_MODELS, SCRATCH_PREFIX, SCRATCH_TINY
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _KEY = "model.name"
 _CODE_KEYS = ("auto_map", "custom_pipelines", "_attn_implementation_internal")
 _WEIGHTS = "*.safetensors"
-_OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _SAMPLE = 200
 _MOST_UNKNOWN = 0.5
 _MOST_SPECIAL = 10
@@ -107,7 +105,7 @@ def load_tokenizer(config: ModelConfig) -> "PreTrainedTokenizerBase":
         try:
             return _not_made_up(AutoTokenizer.from_pretrained(config.name, local_files_only=True, **origin))
         except (OSError, ValueError):
-            if local or _offline():
+            if local or offline.forbidden_by():
                 raise
         _answers(config)
         return _not_made_up(AutoTokenizer.from_pretrained(config.name, **origin))
@@ -147,7 +145,7 @@ def _from_pretrained(config: ModelConfig, labels: Sequence[str]) -> BaseModel:
     local = Path(config.name).is_dir()
     origin: dict[str, Any] = {
         "revision": None if local else config.revision,
-        "local_files_only": local or _offline(),
+        "local_files_only": local or offline.forbidden_by(),
         "trust_remote_code": False,
     }
     tokenizer = AutoTokenizer.from_pretrained(config.name, **origin)
@@ -206,10 +204,6 @@ def refuse_own_code(folder: Path) -> None:
 
 def _label_names(labels: Sequence[str]) -> dict[str, Any]:
     return {"id2label": dict(enumerate(labels)), "label2id": {label: number for number, label in enumerate(labels)}}
-
-
-def _offline() -> bool:
-    return any(os.environ.get(name, "0").upper() in {"1", "TRUE", "ON", "YES"} for name in _OFFLINE_VARIABLES)
 
 
 def _unreachable(config: ModelConfig, error: Exception) -> UsageError:

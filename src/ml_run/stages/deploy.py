@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_run import deployments, files, tracking
+from ml_run import deployments, files, offline, tracking
 from ml_run.deployments import Change
 from ml_run.errors import ProductionChangedError, StoreError, UsageError
 from ml_run.events import emit, one_line, utc_now
@@ -31,7 +31,6 @@ differ by 1e-6, another precision by 1e-2."""
 _VERIFY_SECONDS = 600
 _PROBE_SECONDS = 20
 _WITHOUT_NETWORK = ("unshare", "--map-root-user", "--net", "--")
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def deploy_model(
@@ -244,7 +243,12 @@ def _verify(folder: Path, reference: Path) -> Verification:
         command = [*_fresh_process(), "-m", "ml_run.modeling.verify", str(folder), str(reference), str(answer)]
         try:
             ended = subprocess.run(
-                command, env=os.environ | _OFFLINE, capture_output=True, text=True, timeout=_VERIFY_SECONDS, check=False
+                command,
+                env=os.environ | offline.ENVIRONMENT,
+                capture_output=True,
+                text=True,
+                timeout=_VERIFY_SECONDS,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise _not_verified(folder, f"no answer within {_VERIFY_SECONDS} s") from None
