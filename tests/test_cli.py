@@ -1,6 +1,7 @@
 """The command line through its front door: exit codes, what is printed where, what is left behind."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -307,6 +308,16 @@ def test_data_that_is_not_ready_exits_3_before_any_model_is_loaded(project):
     assert "✘ data: not ready" in done.err
     assert (only_run(project) / "report.html").is_file()
     assert not (only_run(project) / "model").exists()
+
+
+def test_a_long_finding_stays_beside_its_mark(project):
+    """On a terminal, the further lines of a finding begin where its first one does; none is wider than the screen."""
+    write_jsonl(project / "data/train.jsonl", make_rows(150, 0) + make_rows(60, 2)[:30])
+    done = ml_run("--until", "data", cwd=project, env={"FORCE_COLOR": "1", "COLUMNS": "60"})
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", done.err).replace("\r", "\n").splitlines()]
+    first = next(number for number, line in enumerate(lines) if "  ✘ leak_exact: 30 of 60 test rows" in line)
+    assert re.match("    [a-z]", lines[first + 1])
+    assert len(lines[first + 1]) <= 60
 
 
 def test_an_empty_file_is_called_empty(project):

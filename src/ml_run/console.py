@@ -89,7 +89,12 @@ class _TerminalHandler(logging.Handler):
         super().close()
 
     def _print(self, mark: str, style: str, message: str) -> None:
-        self._console.print(Text(mark, style).append(message, "default"), soft_wrap=not self._console.is_terminal)
+        if not self._console.is_terminal:
+            self._console.print(Text(mark + message), soft_wrap=True)
+            return
+        line = Table.grid()  # whose second column keeps the lines of a long message beside its mark
+        line.add_row(Text(mark, style), Text(message, overflow="fold"))
+        self._console.print(line)
 
     def _stage_line(self, event: str, message: str, data: dict[str, Any]) -> None:
         mark, style = _MARKS[event]
