@@ -106,12 +106,13 @@ def test_tables_that_are_used_otherwise_are_left_alone():
     assert not resting.can_rest(limited)
 
 
-def build(folder, embeddings):
+def build(folder, embeddings, **training):
     rows = make_rows(24)
     note = Compute(
         precision="float32", why="", attention_dropout=True, allocator="system", threads=1, embeddings=embeddings
     )
-    texts, config = [row["text"] for row in rows], TrainingConfig(epochs=2, batch_size=8, weight_decay=0.5)
+    texts = [row["text"] for row in rows]
+    config = TrainingConfig(epochs=2, batch_size=8, weight_decay=0.5, **training)
     base = load_base(ModelConfig(name="scratch:tiny", max_length=80), LABELS, texts, 42)
     train, val = (
         EncodedRows(texts[some], [LABELS.index(row["label"]) for row in rows[some]], base.tokenizer)
@@ -140,12 +141,14 @@ def test_a_training_ends_with_the_same_model(tmp_path):
         assert torch.allclose(ours[name], weights, rtol=1e-4, atol=1e-6), name
 
 
-def test_the_decay_is_that_of_all_steps(tmp_path):
-    """What rests shrinks by learning rate times weight decay in each step, by the schedule of the training."""
-    job = build(tmp_path, "read")
+@pytest.mark.parametrize("layer_decay", [1, 0.5])
+def test_the_decay_is_that_of_all_steps(tmp_path, layer_decay):
+    """What rests shrinks by its learning rate times weight decay in each step, by the schedule of the training."""
+    job = build(tmp_path, "read", layer_decay=layer_decay)
     job.train()
     rates = [entry["learning_rate"] for entry in job.state.log_history if "learning_rate" in entry]
     table = job.model.get_input_embeddings()
     assert job.state.max_steps == len(rates) == 2
     assert 0 < table.decayed() < 1
-    assert table.decayed() == pytest.approx(math.prod(1 - 0.5 * rate for rate in rates), abs=1e-9)
+    slower = layer_decay ** (job.model.config.num_hidden_layers + 1)
+    assert table.decayed() == pytest.approx(math.prod(1 - 0.5 * slower * rate for rate in rates), abs=1e-9)

@@ -25,6 +25,7 @@ ALL_KEYS = {
     "epochs": 3,
     "seed": 11,
     "weight_decay": 0.03,
+    "layer_decay": 0.5,
     "warmup_ratio": 0.25,
     "max_grad_norm": 0.6,
     "gradient_accumulation_steps": 2,
@@ -79,12 +80,15 @@ def test_the_fixed_settings_are_as_documented(tmp_path):
 def test_the_learning_rate_rises_and_falls_as_configured(tmp_path):
     """The scheduler really warms up over the configured share of all steps and ends at zero."""
     job = build(tmp_path, **(ALL_KEYS | {"class_weights": "none"}))
+    job.create_optimizer()  # asked for once more by train, and not slowed down twice
     job.train()
     rates = [entry["learning_rate"] for entry in job.state.log_history if "learning_rate" in entry]
     assert len(rates) == job.state.max_steps == 12
     assert max(rates) == pytest.approx(0.0007)
     assert rates.index(max(rates)) == 3
     assert {group["weight_decay"] for group in job.optimizer.param_groups} == {0.03, 0.0}
+    layers = {round(math.log2(0.0007 / group["initial_lr"]), 6) for group in job.optimizer.param_groups}
+    assert layers == set(range(job.model.config.num_hidden_layers + 2))
     assert job.lr_scheduler.get_last_lr()[0] == 0
 
 

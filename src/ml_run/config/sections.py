@@ -117,6 +117,8 @@ class TrainingConfig(Section):
     """Seed of every random choice."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """AdamW weight decay."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Learning rate of a layer, as a share of that of the layer above it. Below 1, lower layers learn more slowly."""
     warmup_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of all steps over which the learning rate rises."""
     max_grad_norm: Annotated[float, Field(gt=0, le=1000)] = 1.0

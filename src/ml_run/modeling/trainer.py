@@ -31,6 +31,7 @@ from ml_run.modeling import compute, ranks, resting, windows
 from ml_run.modeling.batches import COUNTS, EncodedRows, LengthGroupedOrder, Padding, portions
 from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
+from ml_run.modeling.layer_decay import split
 from ml_run.modeling.loading import BaseModel
 from ml_run.modeling.plan import Plan
 from ml_run.modeling.ranks import ALONE, NO_LABEL, Ranks
@@ -148,15 +149,19 @@ class OrderedTrainer(Trainer):
     Args:
         order: of the training rows.
         bf16: train in bf16, with weights and scores in float32.
+        layer_decay: learning rate of a layer, as a share of that of the layer above it.
         processes: that train together, each on its share of every batch.
         arguments: the Trainer's own.
     """
 
     model: PreTrainedModel
 
-    def __init__(self, order: LengthGroupedOrder, *, bf16: bool, processes: Ranks, **arguments: Any) -> None:
+    def __init__(
+        self, order: LengthGroupedOrder, *, bf16: bool, layer_decay: float, processes: Ranks, **arguments: Any
+    ) -> None:
         super().__init__(**arguments)
         self._order = order
+        self._layer_decay = layer_decay
         self._processes = processes
         self._bf16 = bf16
         # An accelerator holds what a batch of single windows would be, however many windows its rows have.
@@ -167,6 +172,14 @@ class OrderedTrainer(Trainer):
                 table.decayed = partial(self._decayed, table.weight)
         self._flops_per_token = 6 * self.model.num_parameters(exclude_embeddings=True)
         self.remove_callback(PrinterCallback)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """The Trainer's own, with a learning rate for each layer where layers differ in it."""
+        first = self.optimizer is None  # it is asked for again when there is one
+        optimizer = super().create_optimizer(model)
+        if first and self._layer_decay < 1:
+            optimizer.param_groups[:] = split(optimizer.param_groups, self.model, self._layer_decay)
+        return optimizer
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Sum the gradients of the batch, portion by portion, and return its loss."""
@@ -220,11 +233,12 @@ class OrderedTrainer(Trainer):
     def _decayed(self, weight: torch.Tensor) -> float:
         """What weight decay has made of 1 in all steps so far, in the group of `weight`."""
         groups = self.optimizer.param_groups if self.optimizer else ()
-        decay = next((group["weight_decay"] for group in groups if any(own is weight for own in group["params"])), 0.0)
-        if not decay or self.lr_scheduler is None:
+        group = next((group for group in groups if any(own is weight for own in group["params"])), None)
+        if group is None or self.lr_scheduler is None:
             return 1.0
+        rate: float = group["weight_decay"] * group["initial_lr"]
         schedule = self.lr_scheduler.lr_lambdas[0]
-        return math.prod(1 - decay * self.args.learning_rate * schedule(step) for step in range(self.state.global_step))
+        return math.prod(1 - rate * schedule(step) for step in range(self.state.global_step))
 
     def evaluation_loop(self, *args: Any, **given: Any) -> Any:
         """Score the rows of every process; those that only fill up have no label, wherever they stand."""
@@ -299,6 +313,7 @@ def build_trainer(
     return OrderedTrainer(
         order,
         bf16=note.compute is not None and note.compute.precision == "bf16",
+        layer_decay=config.layer_decay,
         processes=processes,
         model=base.model,
         args=arguments,
