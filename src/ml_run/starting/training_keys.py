@@ -31,7 +31,8 @@ def training_keys(facts: Facts, share: float | None) -> Iterator[Choice]:
     yield Choice(
         "training.learning_rate",
         _RATE,
-        "what encoders like xlm-roberta-base are fine-tuned with; multilingual-e5-small takes 2e-4",
+        "what encoders like xlm-roberta-base are fine-tuned with; multilingual-e5-small takes 2e-4 with a "
+        "layer_decay of 0.9",
     )
     yield Choice(
         "training.epochs",
