@@ -8,8 +8,6 @@ Fine-tuning for Text Classification, 2018).
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ml_run.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,6 +45,8 @@ def depths(model: "PreTrainedModel") -> dict[int, int]:
     Raises:
         UsageError: the model has no layers that can be told apart.
     """
+    import torch
+
     encoder = model.base_model
     lists = [module for module in encoder.modules() if isinstance(module, torch.nn.ModuleList)]
     layers = max(lists, key=len, default=())
