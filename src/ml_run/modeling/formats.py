@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 import time
@@ -146,14 +145,7 @@ def _export(folder: Path, formats: Sequence[Format]) -> str:
     # -P: a file of the user's called datasets.py must not be imported in place of the library.
     command = [sys.executable, "-P", "-m", "ml_run.modeling.onnx_export", str(folder), str(folder), *formats]
     try:
-        ended = subprocess.run(
-            command,
-            env=os.environ | offline.ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            timeout=_EXPORT_SECONDS,
-            check=False,
-        )
+        ended = offline.run(command, _EXPORT_SECONDS)
     except subprocess.TimeoutExpired:
         return f"its export took more than {_EXPORT_SECONDS} s"
     if ended.returncode == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -242,14 +241,7 @@ def _verify(folder: Path, reference: Path) -> Verification:
         answer = Path(scratch) / "verification.json"
         command = [*_fresh_process(), "-m", "ml_run.modeling.verify", str(folder), str(reference), str(answer)]
         try:
-            ended = subprocess.run(
-                command,
-                env=os.environ | offline.ENVIRONMENT,
-                capture_output=True,
-                text=True,
-                timeout=_VERIFY_SECONDS,
-                check=False,
-            )
+            ended = offline.run(command, _VERIFY_SECONDS)
         except subprocess.TimeoutExpired:
             raise _not_verified(folder, f"no answer within {_VERIFY_SECONDS} s") from None
         if ended.returncode != 0:
