@@ -57,8 +57,9 @@ def train(training: Training) -> dict[str, Any]:
 
 
 def absolute(text: str, folder: Path) -> str:
-    """The config with its files and the model's folder named from the root."""
+    """The config with its files and the model's folder named from the root, and without seeds of its own."""
     config = yaml.safe_load(text)
+    config.get("training", {}).pop("seeds", None)  # or each training would be one of each of them
     for key, value in config["data"].items():
         if key.endswith("_path") and value:
             config["data"][key] = str((folder / Path(value).expanduser()).resolve())
