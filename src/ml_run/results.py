@@ -413,6 +413,8 @@ class Compute(Record):
     """Threads that one operation is divided among."""
     embeddings: Literal["whole", "read"] = "whole"
     """read: the rows of the embedding table that no training text needs got their weight decay alone, at the end."""
+    lanes: int = 1
+    """Parts of a batch that are trained on side by side, each with its share of the threads."""
 
 
 class FormatTrial(Record):

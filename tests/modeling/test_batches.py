@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from ml_run.modeling import scratch, windows
-from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder, Padding, portions
+from ml_run.modeling.batches import EncodedRows, LengthGroupedOrder, Padding, halves, portions
 
 
 def rows_of(*lengths):
@@ -103,6 +103,30 @@ def test_no_portion_divides_the_windows_of_a_row(most, sizes):
     assert all(len(part["input_ids"]) == part["windows"].sum() for part in parts)
     for name, values in batch.items():
         assert torch.equal(torch.cat([part[name] for part in parts]), values)
+
+
+@pytest.mark.parametrize(
+    ("rows", "shapes"),
+    [
+        ([10], [(1, 10)]),
+        ([8, 8, 8, 8], [(2, 8), (2, 8)]),
+        ([12, 6, 4, 3, 3], [(1, 12), (4, 6)]),
+        ([9, 2], [(1, 10), (1, 2)]),
+        ([(6, 6, 3), 5, 4], [(3, 6), (2, 6)]),
+        ([(3, 3), 5, 5, 5], [(2, 4), (3, 6)]),
+    ],
+)
+def test_halves_hold_all_rows_and_little_padding(rows, shapes):
+    """Every token comes with its row's label and mask; neither half is wider than its longest window, made even."""
+    batch = Padding(pad_id=1, longest=512, accelerated=False)(rows_of(*rows))
+    parts = halves(batch)
+    assert [tuple(part["input_ids"].shape) for part in parts] == shapes
+    assert torch.cat([part["labels"] for part in parts]).tolist() == batch["labels"].tolist()
+    for name in ("input_ids", "attention_mask"):
+        found = torch.cat([part[name].flatten()[part["attention_mask"].flatten() == 1] for part in parts])
+        assert torch.equal(found, batch[name][batch["attention_mask"] == 1])
+    if "windows" in batch:
+        assert torch.cat([part["windows"] for part in parts]).tolist() == batch["windows"].tolist()
 
 
 def test_the_order_of_rows_follows_seed_and_epoch_alone():

@@ -32,6 +32,21 @@ def test_by_default_the_machine_decides():
     assert settled.embeddings == "read"
 
 
+@pytest.mark.parametrize(
+    ("threads", "precision", "lanes"),
+    [(2, "bf16", 2), (4, "bf16", 2), (1, "bf16", 1), (3, "bf16", 1), (2, "float32", 2)],
+)
+def test_two_lanes_share_an_even_number_of_threads(threads, precision, lanes):
+    """Halves of a batch are trained on side by side where threads can be shared, and what is dropped still repeats."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        settled = compute.settle(config(training={"precision": precision}), small_model(), CPU)
+    finally:
+        torch.set_num_threads(before)
+    assert (settled.threads, settled.lanes) == (threads, lanes)
+
+
 def test_each_is_turned_off_by_one_key():
     """training.precision and compute.allocator each leave things as they would be without."""
     off = config(training={"precision": "float32"}, compute={"allocator": "off"})
@@ -45,6 +60,7 @@ def test_a_gpu_keeps_the_model_as_it_is():
         config(training={"precision": "bf16"}, model={"attention_dropout": "off"}), small_model(), GPU
     )
     assert (settled.attention_dropout, settled.allocator, settled.embeddings) == (True, "system", "whole")
+    assert settled.lanes == 1
     model = small_model()
     compute.apply(settled, model, GPU)
     assert model.config._attn_implementation == "sdpa"
@@ -57,9 +73,9 @@ def test_what_was_settled_is_applied():
     )
     model = small_model()
     compute.apply(settled, model, CPU)
-    assert model.config._attn_implementation == "ml_run_products_without_dropout"
+    assert model.config._attn_implementation == "ml_run_without_dropout"
     compute.apply(settled.model_copy(update={"precision": "float32", "attention_dropout": True}), model, CPU)
-    assert model.config._attn_implementation == "ml_run_fused_with_dropout"
+    assert model.config._attn_implementation == "ml_run_with_dropout"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has mapped")

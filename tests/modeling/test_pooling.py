@@ -126,7 +126,7 @@ def test_the_layer_trains_with_the_attention_and_dropout_of_the_others(folder):
     """What is exchanged for training on a CPU is exchanged in the new layer, too."""
     model = base_of(folder, pooling="mean").model
     dropout.use(model)
-    attention.use(model, products=True, dropout=False)
+    attention.use(model, dropout=False)
     configs = {id(layer.attention.self.config) for layer in model.base_model.encoder.layer}
     assert configs == {id(model.config)}
     assert "forward" in vars(model.base_model.encoder.layer[2].output.dropout)

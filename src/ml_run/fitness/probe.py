@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ml_run.fitness.demand import Speed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import torch
 
     from ml_run.fitness.shapes import ModelShape
+    from ml_run.modeling.lanes import Lanes
     from ml_run.modeling.precision import Precision
 
 _SECONDS = 5.0
@@ -41,12 +42,13 @@ def measure_speed(shape: ModelShape, length: int, precision: Precision, device: 
 
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        models = {layers: _built(shape, layers, length, precision, device) for layers in (_FEW, _MORE)}
+        models = {layers: _built(shape, layers, length) for layers in (_FEW, _MORE)}
         rows = max(1, _TOKENS // length)
         tokens = torch.randint(5, _PIECES, (rows, length), device=device)
+    lanes = _lanes(models.values(), precision, device)
     optimizer = torch.optim.AdamW(models[_MORE].parameters())
     work: dict[str, Callable[[], object]] = {
-        str(layers): partial(_step, model, tokens, precision, device) for layers, model in models.items()
+        str(layers): partial(_step, model, tokens, precision, device, lanes) for layers, model in models.items()
     }
     taken = _times(work | {_OPTIMIZER: optimizer.step}, device)
     few, more = taken[str(_FEW)], taken[str(_MORE)]
@@ -74,12 +76,8 @@ def _times(work: dict[str, Callable[[], object]], device: torch.device) -> dict[
     return {name: statistics.median(times[name] for times in own) for name in work} | {_BUSY: busy}
 
 
-def _built(shape: ModelShape, layers: int, length: int, precision: Precision, device: torch.device) -> Any:
-    import torch
+def _built(shape: ModelShape, layers: int, length: int) -> Any:
     from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
-
-    from ml_run.modeling import compute
-    from ml_run.results import Compute
 
     model: Any = XLMRobertaForSequenceClassification(
         XLMRobertaConfig(
@@ -93,17 +91,38 @@ def _built(shape: ModelShape, layers: int, length: int, precision: Precision, de
             pad_token_id=1,
         )
     )
-    model.to(device)
-    threads = torch.get_num_threads()
-    how = Compute(precision=precision, why="", attention_dropout=True, allocator="system", threads=threads)
-    compute.apply(how, model, device)
     return model.train()
 
 
-def _step(model: Any, tokens: torch.Tensor, precision: Precision, device: torch.device) -> None:
+def _lanes(models: Iterable[Any], precision: Precision, device: torch.device) -> Lanes | None:
+    """Have `models` train on `device` as training would; the lanes that it would train them in."""
     import torch
 
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+    from ml_run.modeling import compute
+    from ml_run.modeling.lanes import Lanes
+    from ml_run.results import Compute
+
+    threads = torch.get_num_threads()
+    how = Compute(precision=precision, why="", attention_dropout=True, allocator="system", threads=threads)
+    for model in models:
+        model.to(device)
+        compute.apply(how, model, device)
+        how = compute.shared(how, model, device)
+    return Lanes(how.lanes) if how.lanes > 1 else None
+
+
+def _step(model: Any, tokens: torch.Tensor, precision: Precision, device: torch.device, lanes: Lanes | None) -> None:
+    if lanes and len(tokens) > 1:
+        parts = [{"tokens": part} for part in tokens.chunk(2)]
+        lanes.run(lambda part: _gradient(model, part["tokens"], precision, device), parts)
+    else:
+        _gradient(model, tokens, precision, device)
+
+
+def _gradient(model: Any, tokens: torch.Tensor, precision: Precision, device: torch.device) -> None:
+    import torch
+
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=False):
         logits = model(input_ids=tokens).logits
     logits.float().square().mean().backward()
 

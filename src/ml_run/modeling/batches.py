@@ -123,18 +123,49 @@ def portions(batch: dict[str, "torch.Tensor"], most_tokens: int) -> Iterator[dic
         batch: what `Padding` made.
         most_tokens: in a portion.
     """
-    rows = len(batch["labels"])
-    counts = batch[COUNTS].tolist() if COUNTS in batch else [1] * rows
     at_once = most_tokens // batch["input_ids"].shape[1]
-    bounds = [0, *accumulate(counts)]
+    bounds = _bounds(batch)
     start = 0
-    while start < rows:
+    while start < len(batch["labels"]):
         end = max(start + 1, bisect_right(bounds, bounds[start] + at_once) - 1)
-        yield {
-            name: values[start:end] if name in _OF_ROWS else values[bounds[start] : bounds[end]]
-            for name, values in batch.items()
-        }
+        yield _rows(batch, bounds, start, end)
         start = end
+
+
+def halves(batch: dict[str, "torch.Tensor"]) -> list[dict[str, "torch.Tensor"]]:
+    """Cut a batch of `Padding` in two that hold as like a number of tokens as can be, neither wider than it needs.
+
+    Returns:
+        Both, that of the longer rows first; `batch` itself where it is of one row.
+    """
+    import numpy as np
+
+    rows, bounds = len(batch["labels"]), _bounds(batch)
+    if rows == 1:
+        return [batch]
+    widths = np.maximum.reduceat(batch["attention_mask"].sum(dim=1).numpy(), bounds[:-1])
+    first = np.maximum.accumulate(widths)[:-1] * bounds[1:-1]
+    second = np.maximum.accumulate(widths[::-1])[-2::-1] * (bounds[-1] - np.array(bounds[1:-1]))
+    cut = 1 + int(np.argmin(np.maximum(first, second)))
+    return [_narrowed(_rows(batch, bounds, *ends)) for ends in ((0, cut), (cut, rows))]
+
+
+def _bounds(batch: dict[str, "torch.Tensor"]) -> list[int]:
+    # of each row's windows, and the last one's end
+    return [0, *accumulate(batch[COUNTS].tolist() if COUNTS in batch else [1] * len(batch["labels"]))]
+
+
+def _rows(batch: dict[str, "torch.Tensor"], bounds: list[int], start: int, end: int) -> dict[str, "torch.Tensor"]:
+    return {
+        name: values[start:end] if name in _OF_ROWS else values[bounds[start] : bounds[end]]
+        for name, values in batch.items()
+    }
+
+
+def _narrowed(batch: dict[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
+    longest = int(batch["attention_mask"].sum(dim=1).max())
+    width = -(-longest // _STEP_ON_CPU) * _STEP_ON_CPU
+    return {name: values if name in _OF_ROWS else values[:, :width] for name, values in batch.items()}
 
 
 class LengthGroupedOrder:

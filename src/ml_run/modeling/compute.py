@@ -3,16 +3,18 @@
 from typing import TYPE_CHECKING
 
 from ml_run.config import Config
-from ml_run.modeling import attention, dropout, failures, machine, precision
+from ml_run.modeling import attention, dropout, failures, lanes, machine, precision, ranks
 from ml_run.results import Compute
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+_LANES = 2
+
 
 def settle(config: Config, model: "PreTrainedModel", device: "torch.device") -> Compute:
-    """Decide how to train `model`, measuring where the config leaves it to the machine.
+    """Decide how to train `model`, measuring where the config leaves it to the machine, and `apply` it.
 
     Args:
         config: `training.precision`, `model.attention_dropout` and `compute.allocator` decide.
@@ -26,7 +28,7 @@ def settle(config: Config, model: "PreTrainedModel", device: "torch.device") -> 
     choice = precision.choose(config.training.precision, device)
     without = config.model.attention_dropout == "off" and device.type == "cpu" and attention.can_be_set(model)
     kept = config.compute.allocator == "auto" and device.type == "cpu" and machine.keep_freed_memory()
-    return Compute(
+    found = Compute(
         precision=choice.precision,
         why=choice.why,
         attention_dropout=not without,
@@ -34,6 +36,16 @@ def settle(config: Config, model: "PreTrainedModel", device: "torch.device") -> 
         threads=torch.get_num_threads(),
         embeddings="read" if device.type == "cpu" and resting.can_rest(model) else "whole",
     )
+    apply(found, model, device)
+    return shared(found, model, device)
+
+
+def shared(compute: Compute, model: "PreTrainedModel", device: "torch.device") -> Compute:
+    """`compute`, in two lanes where `model`, to which it was applied, can train in them and threads can be divided."""
+    alone = device.type == "cpu" and ranks.current().count == 1
+    even = compute.threads % _LANES == 0
+    both = alone and even and lanes.can_share(model, bf16=compute.precision == "bf16")
+    return compute.model_copy(update={"lanes": _LANES if both else 1})
 
 
 def apply(compute: Compute, model: "PreTrainedModel", device: "torch.device") -> None:
@@ -46,7 +58,7 @@ def apply(compute: Compute, model: "PreTrainedModel", device: "torch.device") ->
         machine.keep_freed_memory()
     dropout.use(model)
     if attention.can_be_set(model):
-        attention.use(model, products=compute.precision == "bf16", dropout=compute.attention_dropout)
+        attention.use(model, dropout=compute.attention_dropout)
 
 
 def _own_weights(model: "PreTrainedModel") -> None:

@@ -1,5 +1,8 @@
 """Dropout for training on a CPU: the same chance, drawn eight bits at a time and applied to the bits of the values."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,7 @@ if TYPE_CHECKING:
 _VALUES = 1 << 8
 _SEED_BITS = 63
 _BYTES = 8  # in one drawn number
+_here = threading.local()
 
 
 def use(model: "torch.nn.Module") -> None:
@@ -33,6 +37,16 @@ def _drop(layer: "torch.nn.Dropout", values: "torch.Tensor") -> "torch.Tensor":
     return found
 
 
+@contextmanager
+def drawing_from(generator: "torch.Generator") -> Iterator[None]:
+    """Have this thread draw seeds from `generator`, rather than from torch's own that all threads share."""
+    _here.generator = generator
+    try:
+        yield
+    finally:
+        del _here.generator
+
+
 def dropped(shape: "torch.Size", rate: float) -> "torch.Tensor":
     """Draw which of the values of a tensor become 0.
 
@@ -51,7 +65,7 @@ def dropped(shape: "torch.Size", rate: float) -> "torch.Tensor":
 
     if _of(rate) == _VALUES:
         return torch.ones(shape, dtype=torch.int8)
-    seed = int(torch.randint((1 << _SEED_BITS) - 1, ()))
+    seed = int(torch.randint((1 << _SEED_BITS) - 1, (), generator=getattr(_here, "generator", None)))
     drawn = np.random.Generator(np.random.SFC64(seed)).integers(
         0, (1 << 64) - 1, size=-(-shape.numel() // _BYTES), dtype=np.uint64, endpoint=True
     )

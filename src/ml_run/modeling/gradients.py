@@ -35,7 +35,7 @@ class Dropped(torch.autograd.Function):
 class Attended(torch.autograd.Function):
     """Attention as matrix products: `apply(query, key, value, bias, scale, rate)`.
 
-    It keeps the weights, 2 bytes for each pair of tokens and head, and which of them were dropped, 1 byte.
+    It keeps the weights, 2 or 4 bytes for each pair of tokens and head, and which of them were dropped, 1 byte.
     """
 
     @staticmethod

@@ -28,9 +28,10 @@ from ml_run import statistics
 from ml_run.config import TrainingConfig
 from ml_run.interruption import Interruption
 from ml_run.modeling import compute, ranks, resting, windows
-from ml_run.modeling.batches import COUNTS, EncodedRows, LengthGroupedOrder, Padding, portions
+from ml_run.modeling.batches import COUNTS, EncodedRows, LengthGroupedOrder, Padding, halves, portions
 from ml_run.modeling.callbacks import CollapseGuard, DivergenceGuard, Sealing, Steering, Telling
 from ml_run.modeling.checkpoints import Note
+from ml_run.modeling.lanes import Lanes
 from ml_run.modeling.layer_decay import split
 from ml_run.modeling.loading import BaseModel
 from ml_run.modeling.plan import Plan
@@ -149,6 +150,7 @@ class OrderedTrainer(Trainer):
     Args:
         order: of the training rows.
         bf16: train in bf16, with weights and scores in float32.
+        lanes: what trains on both halves of a portion at once, if anything.
         layer_decay: learning rate of a layer, as a share of that of the layer above it.
         processes: that train together, each on its share of every batch.
         arguments: the Trainer's own.
@@ -157,13 +159,21 @@ class OrderedTrainer(Trainer):
     model: PreTrainedModel
 
     def __init__(
-        self, order: LengthGroupedOrder, *, bf16: bool, layer_decay: float, processes: Ranks, **arguments: Any
+        self,
+        order: LengthGroupedOrder,
+        *,
+        bf16: bool,
+        lanes: Lanes | None,
+        layer_decay: float,
+        processes: Ranks,
+        **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         self._order = order
         self._layer_decay = layer_decay
         self._processes = processes
         self._bf16 = bf16
+        self._lanes = lanes
         # An accelerator holds what a batch of single windows would be, however many windows its rows have.
         most = self.args.per_device_train_batch_size * arguments["data_collator"].longest
         self._most_tokens = MOST_TOKENS if self.args.device.type == "cpu" else most
@@ -188,8 +198,22 @@ class OrderedTrainer(Trainer):
         losses = []
         for number, part in enumerate(parts, start=1):
             with nullcontext() if number == len(parts) else self.accelerator.no_sync(model):
-                losses.append(super().training_step(model, part, num_items_in_batch))
+                losses += self._steps(model, part, num_items_in_batch)
         return torch.stack(losses).sum()
+
+    def _steps(self, model: Any, portion: dict[str, Any], items: Any) -> list[torch.Tensor]:
+        step = partial(super().training_step, model, num_items_in_batch=items)
+        parts = [portion] if self._lanes is None else halves(portion)
+        if self._lanes is None or len(parts) == 1:
+            return [step(portion)]
+        # Two gradients have the same sum in either order, three do not: what is there already is added after them.
+        before = [(weights, weights.grad) for weights in model.parameters() if weights.grad is not None]
+        for weights, _ in before:
+            weights.grad = None
+        losses = self._lanes.run(step, parts)
+        for weights, gradient in before:
+            weights.grad = gradient if weights.grad is None else weights.grad.add_(gradient)
+        return losses
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **given: Any) -> Any:
         """Loss of the rows; the logits of a row with several windows are their mean."""
@@ -203,7 +227,9 @@ class OrderedTrainer(Trainer):
         """Bf16 while training, where it was asked for; rows are scored in float32, as they will be when deployed."""
         if not (self._bf16 and self.model.training):
             return nullcontext()
-        return torch.autocast(self.args.device.type, dtype=torch.bfloat16, cache_enabled=bool(cache_enabled))
+        # All threads share torch's cache of weights in bf16, and with it the graph of whichever put them there.
+        cached = bool(cache_enabled) and self._lanes is None
+        return torch.autocast(self.args.device.type, dtype=torch.bfloat16, cache_enabled=cached)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """What the Trainer adds up in its state, without counting the model's parameters anew for each batch."""
@@ -313,6 +339,7 @@ def build_trainer(
     return OrderedTrainer(
         order,
         bf16=note.compute is not None and note.compute.precision == "bf16",
+        lanes=Lanes(note.compute.lanes) if note.compute is not None and note.compute.lanes > 1 else None,
         layer_decay=config.layer_decay,
         processes=processes,
         model=base.model,
