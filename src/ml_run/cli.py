@@ -29,6 +29,7 @@ from ml_run.experiment import (
     list_experiments,
     locked,
 )
+from ml_run.modeling import machine
 from ml_run.results import STAGES, Deployment, RunResult, StageName
 
 CONFIG = Path("ml_config.yaml")
@@ -700,5 +701,6 @@ def main() -> None:
     # Waiting threads sleep instead of spinning: half the training time where another process wants the cores. OpenMP
     # reads this as torch is loaded, which happens after here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    machine.use_one_heap()
     with _boundary():
         sys.exit(app(standalone_mode=False) or ExitCode.OK)

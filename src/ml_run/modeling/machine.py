@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ml_run import files
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # M_TRIM_THRESHOLD and so on of glibc's malloc.h
+_HEAPS = "MALLOC_ARENA_MAX"
 _NEVER = -1
 _GIGABYTE = 1 << 30
 _OF_THE_PROCESSOR = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")
@@ -28,6 +29,19 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_MMAP_THRESHOLD, _GIGABYTE) and mallopt(_TRIM_THRESHOLD, _NEVER))
+
+
+def use_one_heap() -> None:
+    """Have all threads of this process, and of those it starts, allocate from one heap; only glibc can be told so.
+
+    By default, glibc gives each thread a heap of its own, of pieces that are given back to the system as they empty
+    whatever `keep_freed_memory` says, and what one thread has freed the next cannot use. To be called before there are
+    threads. `MALLOC_ARENA_MAX` is respected.
+    """
+    if _HEAPS in os.environ or platform.libc_ver()[0] != "glibc":
+        return
+    os.environ[_HEAPS] = "1"
+    ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def processor() -> str:
