@@ -67,7 +67,7 @@ with ThreadPoolExecutor(1) as thread:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator can be told to use one heap")
 def test_what_threads_free_is_kept_too():
-    """Threads of `ml-run` allocate from one heap, which keeps what they free, unless MALLOC_ARENA_MAX says otherwise."""
+    """Threads of `ml-run` allocate from one heap, which keeps what they free, unless MALLOC_ARENA_MAX is set."""
     faults = {}
     for heaps in ("", "8"):
         given = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
